@@ -1,0 +1,85 @@
+"""Tell VTEX that orders were invoiced: one from an async service, or a million from a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vtex_invoice_async.client import VtexInvoiceClient
+    from vtex_invoice_async.config import ClientConfig, Timeouts
+    from vtex_invoice_async.errors import Doubt
+    from vtex_invoice_async.models import (
+        Invoice,
+        InvoiceItem,
+        Order,
+        Package,
+        Receipt,
+        TrackingEvent,
+        TrackingInfo,
+        TrackingStatus,
+        cents,
+    )
+    from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
+    from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
+
+    __version__: str
+
+__all__ = [
+    "ClientConfig",
+    "Doubt",
+    "Invoice",
+    "InvoiceItem",
+    "InvoiceJob",
+    "InvoiceType",
+    "Order",
+    "OrdersApi",
+    "Outcome",
+    "Package",
+    "Receipt",
+    "State",
+    "Timeouts",
+    "TrackingEvent",
+    "TrackingInfo",
+    "TrackingStatus",
+    "VtexInvoiceClient",
+    "cents",
+]
+
+# Where each name lives: importing the package costs nothing until a name is asked for (PEP 562).
+_HOMES = {
+    "client": ("VtexInvoiceClient",),
+    "config": ("ClientConfig", "Timeouts"),
+    "errors": ("Doubt",),
+    "models": (
+        "Invoice",
+        "InvoiceItem",
+        "Order",
+        "Package",
+        "Receipt",
+        "TrackingEvent",
+        "TrackingInfo",
+        "TrackingStatus",
+        "cents",
+    ),
+    "outcome": ("InvoiceJob", "Outcome", "State"),
+    "vocabulary": ("InvoiceType", "OrdersApi"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("vtex-invoice-async")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,73 @@
+"""What the fields of a value must be; each check says, in VTEX's names, what is wrong and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from vtex_invoice_async.errors import InvalidInvoice, Problem
+
+__all__ = ["many", "moment", "name", "problem", "refuse", "text", "whole"]
+
+MOST = 2**53 - 1
+"""The largest number that every JSON reader on the way keeps exact."""
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Problems = tuple[Problem, ...]
+
+
+def problem(code: str, field: str, message: str) -> Problems:
+    """Return one problem."""
+    return (Problem(code=code, field=field, message=message),)
+
+
+def whole(field: str, value: object, least: int) -> Problems:
+    """Refuse what is not an `int` of at least *least*: 24.99 and True are none."""
+    if type(value) is not int:
+        return problem("whole-number", field, "must be an int (money is in cents)")
+    if not least <= value <= MOST:
+        return problem("range", field, f"must be from {least} to {MOST}")
+    return ()
+
+
+def text(field: str, value: object) -> Problems:
+    """Refuse what is not text that JSON can carry."""
+    if not isinstance(value, str):
+        return problem("text", field, "must be a str")
+    if not value.isascii() and LONE_SURROGATE.search(value):
+        return problem("text", field, "holds half of a surrogate pair: decode it as UTF-8")
+    return ()
+
+
+def name(field: str, value: object) -> Problems:
+    """Refuse what cannot name a thing: nothing, or text with characters that do not print."""
+    if not isinstance(value, str) or not value:
+        return problem("required", field, "must be a str that is not empty")
+    if not value.isprintable():
+        return problem("control-character", field, "holds a character that does not print")
+    return ()
+
+
+def moment(field: str, value: object) -> Problems:
+    """Refuse what is not a datetime with a zone."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        return problem("time-zone", field, "must be a datetime with a time zone")
+    return ()
+
+
+def many(kind: type[object], field: str, values: Iterable[object]) -> Problems:
+    """Refuse members that are not of *kind*."""
+    return tuple(
+        Problem(code="type", field=f"{field}[{index}]", message=f"must be a {kind.__name__}")
+        for index, value in enumerate(values)
+        if not isinstance(value, kind)
+    )
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise `InvalidInvoice` if there are any *problems*."""
+    found = tuple(problems)
+    if found:
+        raise InvalidInvoice(found)

@@ -1,0 +1,137 @@
+"""`vtex-invoice demo`: the main job, against a sandbox in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import click
+import orjson
+from attrs import evolve, frozen
+from rich.console import Console
+
+from vtex_invoice_async.bulk import work_through
+from vtex_invoice_async.cli.display import percentile, stderr, table, ticker
+from vtex_invoice_async.client import VtexInvoiceClient
+from vtex_invoice_async.errors import CallError
+from vtex_invoice_async.models import Invoice, InvoiceItem, Order, TrackingInfo
+from vtex_invoice_async.outcome import InvoiceJob
+from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.vocabulary import InvoiceType
+
+__all__ = ["run_demo"]
+
+# About what a call to VTEX takes from the same continent; without it the bar would only flash.
+LATENCY = 0.05
+
+
+def run_demo(*, orders: int, concurrency: int, as_json: bool) -> int:
+    """Return 0 only if the sandbox counts each invoice, and each parcel, once."""
+    return asyncio.run(_demo(orders, concurrency, as_json=as_json))
+
+
+@frozen(kw_only=True)
+class _Phase:
+    """One kind of call, made for every order."""
+
+    states: Counter[str]
+    latencies: list[float]
+    seconds: float
+
+    def rows(self, what: str) -> list[tuple[str, str]]:
+        """Return what a person wants to know of it."""
+        tails = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+        return [
+            *((f"{what} {state.replace('_', ' ')}", f"{n:,}") for state, n in self.states.items()),
+            (f"{what} per second", f"{self.states.total() / self.seconds:,.0f}"),
+            *(
+                (f"{what} latency {name}", f"{1_000 * percentile(self.latencies, share):.0f} ms")
+                for share, name in tails
+            ),
+        ]
+
+
+async def _demo(orders: int, concurrency: int, *, as_json: bool) -> int:
+    console = stderr()
+    async with Sandbox(orders, latency=LATENCY) as sandbox:
+        config = evolve(sandbox.config, max_concurrency=concurrency)
+        jobs = [_whole(order) for order in sandbox.orders]
+        async with VtexInvoiceClient(config) as client:
+            invoices = await _phase(console, "invoices", len(jobs), _notified(client, jobs))
+            tracking = await _phase(console, "tracking", len(jobs), _tracked(client, jobs))
+        once = Counter({(job.order_id, job.invoice.invoice_number): 1 for job in jobs})
+        agrees = sandbox.applied == once and sandbox.book.tracked == once
+    verdict = "each invoice and each parcel once" if agrees else "NOT each invoice and parcel once"
+    rows = [*invoices.rows("invoices"), *tracking.rows("tracking")]
+    console.print(table(f"{orders:,} orders, {concurrency} at a time", rows))
+    console.print(f"The sandbox counted {verdict}.")
+    if as_json:
+        said = {
+            "orders": orders,
+            "invoices": invoices.states,
+            "tracking": tracking.states,
+            "sandbox_agrees": agrees,
+        }
+        click.echo(orjson.dumps(said))
+    return 0 if agrees else 4
+
+
+def _whole(order: Order) -> InvoiceJob:
+    """Invoice all of an order: its value, at the unit prices that were paid."""
+    items = [
+        InvoiceItem(id=line.id, price=line.selling_price or 0, quantity=line.quantity)
+        for line in order.items
+    ]
+    invoice = Invoice(
+        type=InvoiceType.OUTPUT,
+        invoice_number=f"NFe{order.sequence}",
+        invoice_value=order.value,
+        issuance_date=datetime.now(UTC),
+        items=items,
+    )
+    return InvoiceJob(order_id=order.order_id, invoice=invoice)
+
+
+async def _phase(
+    console: Console, title: str, total: int, results: AsyncIterator[tuple[str, float]]
+) -> _Phase:
+    latencies = []
+    started = time.perf_counter()
+    with ticker(console, title, total) as shown:
+        async for state, latency in results:
+            shown.tick(state)
+            latencies.append(latency)
+    seconds = time.perf_counter() - started
+    return _Phase(states=shown.counts, latencies=latencies, seconds=seconds)
+
+
+async def _notified(
+    client: VtexInvoiceClient, jobs: list[InvoiceJob]
+) -> AsyncIterator[tuple[str, float]]:
+    async for outcome in client.notify_many(jobs):
+        yield outcome.state, outcome.elapsed
+
+
+async def _tracked(
+    client: VtexInvoiceClient, jobs: list[InvoiceJob]
+) -> AsyncIterator[tuple[str, float]]:
+    async def track(job: InvoiceJob) -> tuple[str, float]:
+        started = time.perf_counter()
+        parcel = TrackingInfo(
+            courier="Correios",
+            tracking_number=f"TRK-{job.invoice.invoice_number}",
+            tracking_url="https://www.tracking.com/url",
+            dispatched_date=job.invoice.issuance_date,
+        )
+        try:
+            await client.send_tracking(job.order_id, job.invoice.invoice_number, parcel)
+        except CallError as error:
+            return type(error).__name__, time.perf_counter() - started
+        return "confirmed", time.perf_counter() - started
+
+    width = client.config.max_concurrency
+    async for result in work_through(jobs, track, width=width, grace=client.config.timeouts.total):
+        yield result

@@ -1,0 +1,83 @@
+"""`vtex-invoice sandbox`: a VTEX on loopback until it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import orjson
+from attrs import frozen
+
+from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.models import Invoice, Order
+from vtex_invoice_async.outcome import InvoiceJob
+from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.sandbox.generated import fitting_order
+from vtex_invoice_async.vocabulary import OrdersApi
+
+__all__ = ["SandboxOptions", "orders_for", "run_sandbox"]
+
+
+@frozen(kw_only=True)
+class SandboxOptions:
+    """The options of the command."""
+
+    port: int
+    orders: int
+    orders_for: str | None
+    orders_api: str
+    seed: int
+    latency: float
+    as_json: bool
+
+
+def run_sandbox(options: SandboxOptions) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    orders: int | list[Order] = options.orders
+    if options.orders_for is not None:
+        with Path(options.orders_for).open("rb") as file:
+            plan = Plan(file, OrdersApi(options.orders_api))
+            problems = list(plan.check())
+            if plan.invalid:
+                raise ConfigError(f"{options.orders_for}:{problems[0]}")
+            orders = orders_for(plan.jobs())
+    return asyncio.run(_serve(options, orders))
+
+
+async def _serve(options: SandboxOptions, orders: int | list[Order]) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    async with Sandbox(
+        orders, seed=options.seed, port=options.port, latency=options.latency
+    ) as sandbox:
+        environ = {**sandbox.environ, "VTEX_ORDERS_API": options.orders_api}
+        if options.as_json:
+            said = {
+                "url": sandbox.url,
+                "account": sandbox.account,
+                "app_key": sandbox.app_key,
+                "app_token": sandbox.app_token,
+            }
+            click.echo(orjson.dumps(said))
+        else:
+            click.echo(
+                "".join(f"export {name}={value}\n" for name, value in environ.items()), nl=False
+            )
+            click.echo(f"{len(sandbox.book):,} orders; stop it with Ctrl-C", err=True)
+        await stopped.wait()
+        click.echo(f"{sandbox.applied.total():,} invoices taken", err=True)
+    return 0
+
+
+def orders_for(jobs: Iterable[InvoiceJob]) -> list[Order]:
+    """Return orders that the invoices of *jobs* fit on."""
+    invoices: dict[str, list[Invoice]] = {}
+    for job in jobs:
+        invoices.setdefault(job.order_id, []).append(job.invoice)
+    return [fitting_order(order_id, found) for order_id, found in invoices.items()]

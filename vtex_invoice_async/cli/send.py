@@ -1,0 +1,233 @@
+"""`vtex-invoice send`: the invoices of a file, checked whole and then sent concurrently."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, aclosing
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+import orjson
+from attrs import asdict, evolve, frozen
+from rich.console import Console
+from rich.markup import escape
+
+from vtex_invoice_async.cli.display import stderr, table, ticker
+from vtex_invoice_async.cli.sandbox import orders_for
+from vtex_invoice_async.cli.settings import read_config
+from vtex_invoice_async.client import VtexInvoiceClient
+from vtex_invoice_async.config import ClientConfig, Timeouts
+from vtex_invoice_async.errors import CallError
+from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.summary import Ending, Summary, exit_code
+from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
+from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.vocabulary import OrdersApi
+
+__all__ = ["SendOptions", "run_send"]
+
+BAD_INPUT = 65
+SHOWN_PROBLEMS = 50
+
+
+@frozen(kw_only=True)
+class SendOptions:
+    """The options of the command."""
+
+    file: str
+    account: str | None
+    orders_api: str | None
+    base_url: str | None
+    env_file: str | None
+    concurrency: int
+    timeout: float | None
+    skip_invalid: bool
+    sandbox: bool
+    as_json: bool
+    quiet: bool
+
+    def apply_to(self, config: ClientConfig) -> ClientConfig:
+        """Return *config* with what these options say."""
+        timeouts = config.timeouts
+        if self.timeout is not None:
+            timeouts = Timeouts(
+                connect=min(timeouts.connect, self.timeout),
+                read=min(timeouts.read, self.timeout),
+                total=self.timeout,
+            )
+        return evolve(config, max_concurrency=self.concurrency, timeouts=timeouts)
+
+
+def run_send(options: SendOptions) -> int:
+    """Check the file, send it, say how it went; return the exit code."""
+    console = stderr(quiet=options.quiet)
+    with ExitStack() as stack:
+        file = stack.enter_context(_opened(options.file))
+        if options.sandbox:
+            config = None
+            orders_api = OrdersApi(options.orders_api or OrdersApi.OMS)
+        else:
+            config = read_config(
+                account=options.account,
+                orders_api=options.orders_api,
+                base_url=options.base_url,
+                env_file=options.env_file,
+            )
+            orders_api = config.orders_api
+        plan = Plan(file, orders_api)
+        if not _is_sound(plan, options, console):
+            summary = Summary(invalid=plan.invalid, duplicates=plan.duplicates, exit_code=BAD_INPUT)
+        else:
+            summary = asyncio.run(_send(plan, config, options, console))
+    _tell(summary, options, console)
+    return summary.exit_code
+
+
+def _opened(path: str) -> BinaryIO:
+    """Return the input as a file that can be read twice."""
+    if path != "-":
+        return Path(path).open("rb")
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+    shutil.copyfileobj(sys.stdin.buffer, spool)
+    return spool
+
+
+def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
+    """Check every row; say what is wrong and whether anything may be sent."""
+    shown = 0
+    for problem in plan.check():
+        shown += 1
+        if shown <= SHOWN_PROBLEMS:
+            console.print(escape(f"{options.file}:{problem}"))
+    if shown > SHOWN_PROBLEMS:
+        console.print(f"... and {shown - SHOWN_PROBLEMS:,} more")
+    if plan.invalid and not options.skip_invalid:
+        console.print(
+            f"{plan.invalid:,} rows cannot be sent, so nothing was. "
+            "Correct them, or send the others with --skip-invalid."
+        )
+        return False
+    if not plan.planned:
+        console.print("There is nothing to send: give a JSON object a line.")
+        return False
+    return True
+
+
+class _Run:
+    """One run over a plan: what it has seen, and what makes it stop."""
+
+    def __init__(self, plan: Plan, console: Console, main: asyncio.Task[object]) -> None:
+        self.planned = plan.planned
+        self.states: Counter[State] = Counter()
+        self.signal: int | None = None
+        self.unauthorized = False
+        self.answered = False
+        self.crashed = False
+        self._plan = plan
+        self._console = console
+        self._main = main
+        self._taken = 0
+
+    def jobs(self) -> Iterator[InvoiceJob]:
+        """Yield the plan's invoices until something stops the run."""
+        for job in self._plan.jobs():
+            if self.signal is not None or self.unauthorized:
+                return
+            self._taken += 1
+            yield job
+
+    def interrupt(self, number: int) -> None:
+        """Drain at the first signal; leave at once at the second."""
+        if self.signal is not None:
+            self._main.cancel()
+            return
+        self.signal = number
+        self._console.print(
+            "Interrupted: no more are sent, those in flight are awaited; once more to leave at once"
+        )
+
+    def see(self, outcome: Outcome) -> None:
+        """Count how a job ended; say so where it needs a person."""
+        self.states[outcome.state] += 1
+        error = outcome.error
+        status = error.status if isinstance(error, CallError) else None
+        self.answered |= outcome.receipt is not None or status is not None
+        self.unauthorized |= status in {401, 403}
+        if error is not None:
+            number = outcome.job.invoice.invoice_number
+            self._console.print(escape(f"invoice {number}, {outcome.state}: {error}"))
+
+    def summary(self, elapsed: float) -> Summary:
+        """Return the counts; an invoice that was taken and never heard of again is in doubt."""
+        in_doubt = self.states[State.IN_DOUBT] + self._taken - self.states.total()
+        confirmed, rejected = self.states[State.CONFIRMED], self.states[State.REJECTED]
+        # Every row was checked as sending checks it, so that none ends as INVALID here.
+        counted = Summary(
+            planned=self.planned,
+            confirmed=confirmed,
+            rejected=rejected,
+            in_doubt=in_doubt,
+            not_sent=self.planned - confirmed - rejected - in_doubt,
+            invalid=self._plan.invalid,
+            duplicates=self._plan.duplicates,
+            elapsed_s=round(elapsed, 3),
+        )
+        ending = Ending(
+            crashed=self.crashed,
+            unauthorized=self.unauthorized,
+            unanswered=bool(self.states) and not self.answered,
+            signal=self.signal,
+        )
+        return evolve(counted, exit_code=exit_code(counted, ending))
+
+
+async def _send(
+    plan: Plan, config: ClientConfig | None, options: SendOptions, console: Console
+) -> Summary:
+    main = asyncio.current_task()
+    assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
+    run = _Run(plan, console, main)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, run.interrupt, number)
+    started = time.perf_counter()
+    try:
+        async with AsyncExitStack() as stack:
+            if config is None:
+                sandbox = await stack.enter_async_context(Sandbox(orders_for(plan.jobs())))
+                config = evolve(sandbox.config, orders_api=plan.orders_api)
+            client = await stack.enter_async_context(VtexInvoiceClient(options.apply_to(config)))
+            outcomes = await stack.enter_async_context(aclosing(client.notify_many(run.jobs())))
+            with ticker(console, "invoices", run.planned) as shown:
+                async for outcome in outcomes:
+                    run.see(outcome)
+                    shown.tick(outcome.state.replace("_", " "))
+    except asyncio.CancelledError:
+        if run.signal is None:
+            raise
+    except Exception:  # noqa: BLE001  the counts are still owed to the user
+        run.crashed = True
+        console.print_exception()
+    return run.summary(time.perf_counter() - started)
+
+
+def _tell(summary: Summary, options: SendOptions, console: Console) -> None:
+    counts = asdict(summary)
+    figures = [
+        (name.replace("_", " "), f"{count:,}")
+        for name, count in counts.items()
+        if type(count) is int
+        and name != "exit_code"
+        and (count or name in {"planned", "confirmed"})
+    ]
+    console.print(table(f"{options.file} in {summary.elapsed_s:.1f} s", figures))
+    if options.as_json:
+        click.echo(orjson.dumps(counts))

@@ -1,0 +1,112 @@
+"""How VTEX writes single values, and how strictly they are read.
+
+Each reader is a cattrs hook: it takes what came out of JSON, so its argument is Any, and raises
+`ValueError`, which cattrs reports with its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+
+from vtex_invoice_async.vocabulary import InvoiceType
+
+__all__ = [
+    "exactly",
+    "open_word",
+    "read_date",
+    "read_date_time",
+    "read_invoice_type",
+    "readable_date_time",
+    "whole_or_digits",
+    "write_date",
+    "write_minute",
+]
+
+T = TypeVar("T")
+
+_DIGITS = re.compile(r"\d{1,16}", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# ISO 8601 as VTEX writes and takes it; `fromisoformat` alone would also take week dates.
+_DATE_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?",
+    re.ASCII,
+)
+
+
+def exactly(kind: type[T], words: str) -> Callable[[Any, Any], T]:
+    """Return a hook that takes values of just this *kind*: no float is an int, no bool either."""
+
+    def structure(value: Any, _: Any) -> T:
+        if type(value) is not kind:
+            raise ValueError(f"must be {words}")
+        return value
+
+    return structure
+
+
+def whole_or_digits(value: Any, _: Any) -> int:
+    """Read a whole number, which VTEX writes as a number here and in a string there."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    raise ValueError("must be a whole number (money is in cents), such as 2499 or '2499'")
+
+
+def read_date_time(value: Any, _: Any = None) -> datetime:
+    """Read a moment, to the microsecond; one without an offset is UTC, as VTEX reads it."""
+    # https://developers.vtex.com/docs/guides/formatting-order-invoicing-time
+    if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
+        raise ValueError("must be a date and time such as '2026-01-31T18:25:43-03:00'")
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def readable_date_time(value: Any, _: Any = None) -> datetime | None:
+    """Read a moment in an answer, where one that cannot be read must not cost the rest."""
+    try:
+        return read_date_time(value)
+    except ValueError:
+        return None
+
+
+def read_date(value: Any, _: Any) -> date:
+    """Read a day."""
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("must be a date such as '2026-01-31'")
+    return date.fromisoformat(value)
+
+
+def write_date(moment: datetime) -> str:
+    """Write the day of a moment in the moment's own zone."""
+    return moment.date().isoformat()
+
+
+def write_minute(moment: datetime | None) -> str | None:
+    """Write a moment as VTEX wants the time of delivery: to the minute, without its zone."""
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else None
+
+
+def read_invoice_type(value: Any, _: Any) -> InvoiceType:
+    """Read one of the two types."""
+    try:
+        return InvoiceType(value)
+    except ValueError:
+        raise ValueError("must be 'Output' or 'Input'") from None
+
+
+def open_word(kind: Callable[[str], T]) -> Callable[[Any, Any], T | str | None]:
+    """Return a hook that keeps a word which VTEX may have added since as plain text."""
+
+    def structure(value: Any, _: Any) -> T | str | None:
+        if value is not None and not isinstance(value, str):
+            raise ValueError("must be text")
+        try:
+            return kind(value) if value else value
+        except ValueError:
+            return value
+
+    return structure

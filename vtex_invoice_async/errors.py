@@ -1,0 +1,212 @@
+"""Every exception of this package.
+
+    VtexInvoiceError
+    ├── ConfigError            settings, or the use of a client, make no sense; nothing was sent
+    ├── InvalidInvoice         refused here, before anything was sent
+    └── CallError              a call to VTEX did not end well
+        ├── NotSent            no byte left
+        ├── RateLimited        VTEX answered 429
+        ├── Rejected           VTEX answered no, and did not act
+        │   ├── BadRequest     ├── NotAuthorized     ├── OrderNotFound     └── Conflict
+        └── OutcomeUnknown     VTEX may have acted
+
+A read that VTEX did not answer properly is a plain `CallError`: reading again is safe.
+
+All of them pickle, copy and print in one line. None holds a secret, a header, a body or an
+object of aiohttp: what VTEX wrote is shortened, made printable and cleared of personal data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypedDict, Unpack
+
+from attrs import frozen
+
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
+
+__all__ = [
+    "BadRequest",
+    "CallError",
+    "ConfigError",
+    "Conflict",
+    "Doubt",
+    "InvalidInvoice",
+    "NotAuthorized",
+    "NotSent",
+    "OrderNotFound",
+    "OutcomeUnknown",
+    "Problem",
+    "RateLimited",
+    "Rejected",
+    "VtexInvoiceError",
+]
+
+_PERSONAL = re.compile(
+    r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    r"|\d{3}\.\d{3}\.\d{3}-\d{2}"  # a CPF
+    r"|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}"  # a CNPJ
+    r"|(?<!\d)(?:\d{44}|\d{14}|\d{11})(?!\d)"  # an NF-e key, a bare CNPJ, a bare CPF
+)
+
+
+def printable(text: str, limit: int = 500) -> str:
+    """Return *text* on one line, without control characters or personal data, shortened."""
+    line = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    line = _PERSONAL.sub("[removed]", " ".join(line.split()))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+@frozen(kw_only=True)
+class Problem:
+    """One reason why something was refused."""
+
+    code: str
+    """Stable and short, for programs."""
+
+    field: str
+    """Where it is, in VTEX's names: `items[0].price`."""
+
+    message: str
+    """What is wrong and what to do."""
+
+    source: str | None = None
+    """The page of VTEX that the rule comes from."""
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+@frozen(kw_only=True)
+class Doubt:
+    """An invoice that VTEX may or may not have recorded: the question that reading the order answers."""
+
+    order_id: str
+    invoice_number: str
+    type: InvoiceType
+    value: int
+    """Cents."""
+
+    orders_api: OrdersApi
+    since: datetime
+    """When the last byte of it may have left: absence means nothing until some time after."""
+
+
+class VtexInvoiceError(Exception):
+    """The base of every exception that this package raises on purpose."""
+
+
+class ConfigError(VtexInvoiceError, ValueError):
+    """Settings, or the use of a client, make no sense; nothing was sent."""
+
+
+class InvalidInvoice(VtexInvoiceError, ValueError):
+    """Refused before anything was sent; *problems* holds every reason found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.problems))
+
+
+class CallFacts(TypedDict, total=False):
+    """What every `CallError` is told of its call."""
+
+    operation: str
+    order_id: str
+    attempts: int
+    status: int | None
+    code: str | None
+    message: str | None
+    request_id: str | None
+
+
+class CallError(VtexInvoiceError):
+    """A call to VTEX did not end well; the class says what is known, the attributes the rest."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        operation: str = "",
+        order_id: str = "",
+        attempts: int = 1,
+        status: int | None = None,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.operation = operation
+        self.order_id = printable(order_id)
+        self.attempts = attempts
+        self.status = status
+        """The HTTP status, if an answer came."""
+        self.code = code and printable(code, 100)
+        """VTEX's own code, as `OMS007`."""
+        self.message = message and printable(message)
+        """VTEX's own words."""
+        self.request_id = request_id and printable(request_id, 200)
+        """What VTEX's support asks for."""
+
+    def __str__(self) -> str:
+        known = {
+            "status": self.status,
+            "code": self.code,
+            "VTEX says": self.message,
+            "request id": self.request_id,
+        }
+        details = ", ".join(f"{name} {value}" for name, value in known.items() if value is not None)
+        where = f"{self.operation} for order {self.order_id}: " if self.operation else ""
+        return f"{where}{self.reason}" + (f" ({details})" if details else "")
+
+
+class NotSent(CallError):
+    """No byte of the request left: it may be sent again."""
+
+
+class RateLimited(CallError):
+    """VTEX answered 429, so it did not act: send again after *retry_after* seconds."""
+
+    def __init__(
+        self, reason: str, *, retry_after: float | None = None, **call: Unpack[CallFacts]
+    ) -> None:
+        super().__init__(reason, **call)
+        self.retry_after = retry_after
+        """Seconds, or None where VTEX did not say."""
+
+
+class Rejected(CallError):
+    """VTEX answered no and did not act: correct the invoice or the account, then send again."""
+
+
+class BadRequest(Rejected):
+    """VTEX refused what was sent."""
+
+
+class NotAuthorized(Rejected):
+    """VTEX refused the credentials, or their role lacks a resource."""
+
+
+class OrderNotFound(Rejected):
+    """VTEX knows no such order or invoice in this account, or the order is over two years old."""
+
+
+class Conflict(Rejected):
+    """The order's status does not allow it."""
+
+
+class OutcomeUnknown(CallError):
+    """VTEX may have acted: never send it again before the order was read."""
+
+    def __init__(
+        self, reason: str, *, doubt: Doubt | None = None, **call: Unpack[CallFacts]
+    ) -> None:
+        super().__init__(reason, **call)
+        self.doubt = doubt
+        """What to look for on the order; None where the call was no invoice."""

@@ -1,0 +1,3 @@
+"""Invoices from files."""
+
+from __future__ import annotations

@@ -1,0 +1,228 @@
+"""Invoices from files of JSON lines: `{"orderId": ..., <the invoice as VTEX's API takes it>}`.
+
+Every row is read strictly and checked as it would be before sending, so that a file is known to
+be sound before its first invoice leaves. What is wrong is told by line, column and field.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from json import JSONDecodeError, JSONDecoder
+from typing import BinaryIO, Final, NoReturn, TypeAlias
+
+from attrs import frozen
+from cattrs.errors import BaseValidationError
+
+from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.models import Invoice
+from vtex_invoice_async.operations import NotifyInvoice
+from vtex_invoice_async.outcome import InvoiceJob
+from vtex_invoice_async.protocol import encode
+from vtex_invoice_async.vocabulary import OrdersApi
+from vtex_invoice_async.wire import problems_of, row_converter
+
+__all__ = ["BadRow", "Row", "RowProblem", "read_json_lines"]
+
+# A row may be as long as the largest NF-e that it may embed.
+LONGEST_LINE: Final = 2**20
+# What `export` adds to a row; it is ours and not VTEX's.
+OURS: Final = "job"
+
+_STEP = re.compile(r"[^.\[\]]+")
+_BLANK = re.compile(r"[ \t\n\r]*")
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+
+@frozen(kw_only=True)
+class RowProblem:
+    """What is wrong with a row, or worth a look, and where."""
+
+    line: int
+    column: int
+    """Both from 1."""
+
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.problem}"
+
+
+@frozen(kw_only=True)
+class Row:
+    """A sound row."""
+
+    line: int
+    job: InvoiceJob
+    body: bytes
+    """What would be sent."""
+
+    warnings: tuple[RowProblem, ...] = ()
+
+
+@frozen(kw_only=True)
+class BadRow:
+    """A row that cannot be sent."""
+
+    line: int
+    problems: tuple[RowProblem, ...]
+
+
+def read_json_lines(file: BinaryIO, orders_api: OrdersApi) -> Iterator[Row | BadRow]:
+    """Yield a row for each line of *file* that is not blank, in a dialect's names."""
+    for number, raw in enumerate(_lines(file), 1):
+        if number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901  a byte order mark is no data
+        if not raw.strip():
+            continue
+        try:
+            yield _row(number, raw, orders_api)
+        except _BadLineError as error:
+            yield BadRow(line=number, problems=error.problems)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of *file*; of one that is too long just enough to tell."""
+    while line := file.readline(LONGEST_LINE + 1):
+        rest = line
+        while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(LONGEST_LINE + 1)
+        yield line
+
+
+class _BadLineError(Exception):
+    def __init__(self, problems: Iterable[RowProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__()
+
+
+def _row(line: int, raw: bytes, orders_api: OrdersApi) -> Row:
+    text = _decoded(line, raw)
+    document = _document(line, text)
+
+    def fail(problems: Iterable[Problem]) -> NoReturn:
+        raise _BadLineError(_located(line, text, problem) for problem in problems) from None
+
+    order_id = document.pop("orderId", None)
+    document.pop(OURS, None)
+    if not isinstance(order_id, str):
+        fail(
+            [Problem(code="required", field="orderId", message="must be the order's id, in quotes")]
+        )
+    try:
+        invoice = row_converter(orders_api).structure(document, Invoice)
+        request = encode(NotifyInvoice(order_id=order_id, invoice=invoice), orders_api)
+    except BaseValidationError as error:
+        fail(problems_of(error, orders_api))
+    except InvalidInvoice as error:
+        fail(error.problems)
+    return Row(
+        line=line,
+        job=InvoiceJob(order_id=order_id, invoice=invoice),
+        body=request.body or b"",
+        warnings=tuple(_located(line, text, w) for w in _zone_warnings(document)),
+    )
+
+
+def _decoded(line: int, raw: bytes) -> str:
+    if len(raw) > LONGEST_LINE:
+        raise _broken(line, 1, f"is longer than {LONGEST_LINE} bytes")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise _broken(line, error.start + 1, "is not UTF-8; save the file as UTF-8") from None
+
+
+def _document(line: int, text: str) -> dict[str, Json]:
+    """Return a line's object without what counts as absent: null and `""`."""
+    try:
+        found = json.loads(text, object_pairs_hook=_pairs, parse_constant=_refuse_constant)
+    except _DuplicateKeyError as error:
+        column = text.rfind(json.dumps(error.key, ensure_ascii=False)) + 1
+        raise _broken(line, max(column, 1), f"has the key {error.key[:40]!r} twice") from None
+    except JSONDecodeError as error:
+        raise _broken(line, error.colno, f"is not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise _broken(line, 1, f"is not JSON: {error}"[:200]) from None
+    if not isinstance(found, dict):
+        raise _broken(line, 1, "must be a JSON object")
+    return found
+
+
+class _DuplicateKeyError(Exception):
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__()
+
+
+def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _DuplicateKeyError(key)
+        found[key] = value
+    return {key: value for key, value in found.items() if value is not None and value != ""}
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _broken(line: int, column: int, message: str) -> _BadLineError:
+    problem = Problem(code="line", field="", message=f"the line {message}")
+    return _BadLineError([RowProblem(line=line, column=column, problem=problem)])
+
+
+def _zone_warnings(document: dict[str, Json]) -> Iterator[Problem]:
+    for key in ("issuanceDate", "dispatchedDate"):
+        text = document.get(key)
+        if isinstance(text, str) and "T" in text and not re.search(r"(Z|[+-]\d{2}:?\d{2})$", text):
+            yield Problem(
+                code="no-offset",
+                field=key,
+                message="has no offset and is taken as UTC; write one, such as -03:00",
+                source="https://developers.vtex.com/docs/guides/formatting-order-invoicing-time",
+            )
+
+
+def _located(line: int, text: str, problem: Problem) -> RowProblem:
+    return RowProblem(line=line, column=_column(text, problem.field), problem=problem)
+
+
+def _column(text: str, field: str) -> int:
+    """Return where the value of *field* begins, or what should hold it where it is missing."""
+    at = _skip_blank(text, 0)
+    for step in _STEP.findall(field):
+        inner = _child(text, at, step)
+        if inner is None:
+            break
+        at = inner
+    return at + 1
+
+
+def _child(text: str, at: int, step: str) -> int | None:
+    """Return where the value of key or index *step* begins, in the JSON that begins at *at*."""
+    decoder = JSONDecoder()
+    inside = _skip_blank(text, at + 1)
+    if text[at] == "[" and step.isdecimal():
+        for _ in range(int(step)):
+            _, end = decoder.raw_decode(text, inside)
+            inside = _skip_blank(text, _skip_blank(text, end) + 1)
+        return inside
+    while text[at] == "{" and text[inside] == '"':
+        key, end = decoder.raw_decode(text, inside)
+        value = _skip_blank(text, _skip_blank(text, end) + 1)
+        if key == step:
+            return value
+        _, end = decoder.raw_decode(text, value)
+        inside = _skip_blank(text, _skip_blank(text, end) + 1)
+        if inside >= len(text):
+            break
+    return None
+
+
+def _skip_blank(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at

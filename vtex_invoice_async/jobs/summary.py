@@ -1,0 +1,68 @@
+"""How a run ended, in counts, and the exit code that they amount to."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+__all__ = ["Ending", "Summary", "exit_code"]
+
+
+@frozen(kw_only=True)
+class Ending:
+    """What cut a run short, if anything did."""
+
+    crashed: bool = False
+    """A bug of ours."""
+
+    unauthorized: bool = False
+    """VTEX refused the credentials or their role."""
+
+    unanswered: bool = False
+    """VTEX never answered."""
+
+    signal: int | None = None
+    """The signal that interrupted it."""
+
+
+@frozen(kw_only=True)
+class Summary:
+    """The counts of a run: each planned invoice is in just one of the states after `planned`."""
+
+    planned: int = 0
+    confirmed: int = 0
+    confirmed_by_order: int = 0
+    """Those of the confirmed that were found by reading the order."""
+
+    already_confirmed: int = 0
+    """Those of the confirmed that an earlier run had confirmed."""
+
+    rejected: int = 0
+    not_sent: int = 0
+    in_doubt: int = 0
+    absent: int = 0
+    conflict: int = 0
+    held: int = 0
+    invalid: int = 0
+    """Rows that could not be sent; outside the plan, as duplicates are."""
+
+    duplicates: int = 0
+    elapsed_s: float = 0
+    journal: str | None = None
+    exit_code: int = 0
+
+
+def exit_code(summary: Summary, ending: Ending) -> int:
+    """Return the code that says the most: who must act comes before who may wait."""
+    if ending.crashed:
+        return 70
+    if ending.unauthorized:
+        return 77
+    if ending.signal is not None:
+        return 128 + ending.signal
+    if summary.in_doubt or summary.absent or summary.conflict or summary.held:
+        return 4
+    if ending.unanswered:
+        return 69
+    if summary.not_sent:
+        return 75
+    return 3 if summary.rejected or summary.invalid else 0

@@ -1,0 +1,75 @@
+"""HTTP as plain values, with what is known of the bytes sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from attrs import field, frozen
+
+__all__ = ["NoReply", "Reply", "Request"]
+
+# RFC 9110 §5.6.7: the one date form that a server may write today.
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+
+
+@frozen(kw_only=True)
+class Request:
+    """What goes out: the path is percent-encoded, the body is JSON."""
+
+    method: str
+    path: str
+    body: bytes | None = field(default=None, repr=False)
+    reply_limit: int
+    """The longest body, in bytes, that an answer may have."""
+
+
+@frozen(kw_only=True)
+class Reply:
+    """A whole answer, as the server sent it."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Looked up without regard to case."""
+
+    body: bytes = field(repr=False)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks to wait, or None where it does not say so clearly.
+
+        A date is measured against the reply's own `Date`, so that a wrong clock here does no harm.
+        """
+        text = self.headers.get("Retry-After", "").strip()
+        if _SECONDS.fullmatch(text):
+            return float(text)
+        then, now = _http_date(text), _http_date(self.headers.get("Date", "").strip())
+        if then is None or now is None or then < now:
+            return None
+        return (then - now).total_seconds()
+
+
+@frozen(kw_only=True)
+class NoReply:
+    """No whole answer came."""
+
+    reason: str
+    """In words for people; holds nothing of the request or the answer."""
+
+    bytes_left: bool
+    """False only where it is proven that the server saw nothing of the request."""
+
+    status: int | None = None
+    """The status of an answer that broke off after its headers."""
+
+
+def _http_date(text: str) -> datetime | None:
+    if not _HTTP_DATE.fullmatch(text):
+        return None
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,358 @@
+"""The values of VTEX's invoicing API, in VTEX's names and in one shape for all its dialects.
+
+Money is whole cents, times carry a zone, and every value is checked when it is made: what makes
+no sense raises `InvalidInvoice` and never reaches the network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from attrs import field, frozen
+
+from vtex_invoice_async import checks
+from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.vocabulary import InvoiceType
+
+__all__ = [
+    "CourierStatus",
+    "Invoice",
+    "InvoiceItem",
+    "InvoiceType",
+    "Order",
+    "OrderItem",
+    "OrderStatus",
+    "OrderTotal",
+    "Package",
+    "PackageItem",
+    "PriceDefinition",
+    "Receipt",
+    "TrackingEvent",
+    "TrackingInfo",
+    "TrackingStatus",
+    "cents",
+]
+
+_MONEY = re.compile(r"\d{1,14}(?:\.\d{1,2})?", re.ASCII)
+
+
+def cents(amount: str | Decimal) -> int:
+    """Return decimal text such as `"24.99"` as whole cents, exactly.
+
+    Floats are refused, for they are not exact; so are signs, exponents, thousands separators,
+    decimal commas and fractions of a cent.
+    """
+    if isinstance(amount, Decimal):
+        amount = format(amount.normalize(), "f")
+    if not isinstance(amount, str) or not _MONEY.fullmatch(amount):
+        raise InvalidInvoice(checks.problem("money", "amount", "give decimal text such as '24.99'"))
+    whole, _, fraction = amount.partition(".")
+    return int(whole) * 100 + int(fraction.ljust(2, "0"))
+
+
+@frozen(kw_only=True)
+class InvoiceItem:
+    """A line of an invoice: the order's line by SKU *id* (OMS, PII_2022) or *item_index* (PII)."""
+
+    id: str | None = None
+    item_index: int | None = None
+    """The position in the order's `items`, from 0."""
+
+    price: int
+    """Cents, never converted: OMS reads it as the unit price, PII and PII_2022 as the line's total."""
+
+    quantity: int
+    description: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(self._problems())
+
+    def _problems(self) -> Iterator[Problem]:
+        yield from checks.whole("price", self.price, 0)
+        yield from checks.whole("quantity", self.quantity, 1)
+        if self.id is not None:
+            yield from checks.name("id", self.id)
+        if self.item_index is not None:
+            yield from checks.whole("itemIndex", self.item_index, 0)
+        if self.description is not None:
+            yield from checks.text("description", self.description)
+
+
+def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
+    return tuple(values)
+
+
+@frozen(kw_only=True)
+class Invoice:
+    """An invoice of an order, or of a part of it.
+
+    A field that is None is not sent. A field that the account's dialect does not have is refused
+    when the invoice is sent, never dropped.
+
+    https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
+    """
+
+    type: InvoiceType
+    invoice_number: str
+    """Names the invoice within its order, for good: it cannot be corrected afterwards."""
+
+    invoice_value: int
+    """Cents: the items and their freight, taxes and discounts."""
+
+    issuance_date: datetime
+    """The merchant's own date; the PII dialects send its date in its own zone."""
+
+    items: tuple[InvoiceItem, ...] = field(default=(), converter=_items)
+    invoice_key: str | None = None
+    """The access key of an NF-e."""
+
+    invoice_url: str | None = None
+    embedded_invoice: str | None = field(default=None, repr=False)
+    """The XML itself."""
+
+    courier: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    dispatched_date: datetime | None = None
+    extra_value: int | None = None
+    """Cents that belong to no item (PII)."""
+
+    cfop: str | None = None
+    volumes: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(self._problems())
+
+    def _problems(self) -> Iterator[Problem]:
+        if not isinstance(self.type, InvoiceType):
+            yield from checks.problem(
+                "type", "type", "must be InvoiceType.OUTPUT or InvoiceType.INPUT"
+            )
+        yield from checks.name("invoiceNumber", self.invoice_number)
+        yield from checks.whole("invoiceValue", self.invoice_value, 1)
+        yield from checks.moment("issuanceDate", self.issuance_date)
+        yield from checks.many(InvoiceItem, "items", self.items)
+        for name, text in (
+            ("invoiceKey", self.invoice_key),
+            ("invoiceUrl", self.invoice_url),
+            ("embeddedInvoice", self.embedded_invoice),
+            ("courier", self.courier),
+            ("trackingNumber", self.tracking_number),
+            ("trackingUrl", self.tracking_url),
+            ("cfop", self.cfop),
+        ):
+            if text is not None:
+                yield from checks.text(name, text)
+        if self.dispatched_date is not None:
+            yield from checks.moment("dispatchedDate", self.dispatched_date)
+        if self.extra_value is not None:
+            yield from checks.whole("extraValue", self.extra_value, 0)
+        if self.volumes is not None:
+            yield from checks.whole("volumes", self.volumes, 0)
+
+
+@frozen(kw_only=True)
+class TrackingInfo:
+    """Where the parcel of an invoice is; all four are sent, None as null. One parcel per invoice.
+
+    https://developers.vtex.com/docs/api-reference/orders-api#patch-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-
+    """
+
+    courier: str
+    tracking_number: str
+    tracking_url: str | None = None
+    dispatched_date: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(self._problems())
+
+    def _problems(self) -> Iterator[Problem]:
+        yield from checks.text("courier", self.courier)
+        yield from checks.name("trackingNumber", self.tracking_number)
+        if self.tracking_url is not None:
+            yield from checks.text("trackingUrl", self.tracking_url)
+        if self.dispatched_date is not None:
+            yield from checks.moment("dispatchedDate", self.dispatched_date)
+
+
+@frozen(kw_only=True)
+class TrackingEvent:
+    """Something that happened to a parcel on a day."""
+
+    city: str
+    state: str
+    description: str
+    date: date
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(self._problems())
+
+    def _problems(self) -> Iterator[Problem]:
+        yield from checks.text("city", self.city)
+        yield from checks.text("state", self.state)
+        yield from checks.text("description", self.description)
+        # A datetime is a date to isinstance; its hour would be lost without a word.
+        if type(self.date) is not date:
+            yield from checks.problem("date", "date", "must be a datetime.date")
+
+
+def _events(values: Iterable[TrackingEvent]) -> tuple[TrackingEvent, ...]:
+    return tuple(values)
+
+
+@frozen(kw_only=True)
+class TrackingStatus:
+    """How far the parcel of an invoice came; the invoice must already carry a tracking number.
+
+    https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
+    """
+
+    is_delivered: bool
+    delivered_date: datetime | None = None
+    """Sent to the minute, without its zone, as VTEX wants it."""
+
+    events: tuple[TrackingEvent, ...] = field(default=(), converter=_events)
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(self._problems())
+
+    def _problems(self) -> Iterator[Problem]:
+        if type(self.is_delivered) is not bool:
+            yield from checks.problem("boolean", "isDelivered", "must be True or False")
+        if self.delivered_date is not None:
+            yield from checks.moment("deliveredDate", self.delivered_date)
+        yield from checks.many(TrackingEvent, "events", self.events)
+
+
+@frozen(kw_only=True)
+class Receipt:
+    """VTEX's word that it recorded what was sent; not that money moved."""
+
+    date: datetime | None
+    """To the microsecond; None where VTEX's text is no date."""
+
+    raw_date: str | None
+    """VTEX's own text, with all its digits."""
+
+    order_id: str | None
+    """The seller's id of the order, which may differ from the one sent."""
+
+    receipt: str | None
+    """VTEX's protocol code; None where the invoice was confirmed by reading the order."""
+
+    confirmed_by: Literal["response", "order"] = "response"
+
+
+class OrderStatus(StrEnum):
+    """The statuses that matter to an invoicer; VTEX has more, and they are kept as plain text."""
+
+    PAYMENT_APPROVED = "payment-approved"
+    READY_FOR_HANDLING = "ready-for-handling"
+    HANDLING = "handling"
+    INVOICE = "invoice"
+    """Invoiced, being verified."""
+
+    INVOICED = "invoiced"
+    CANCELED = "canceled"
+
+
+@frozen(kw_only=True)
+class OrderTotal:
+    """A part of the order's value: `Items`, `Discounts` (negative), `Shipping`, `Tax`."""
+
+    id: str | None = None
+    name: str | None = None
+    value: int
+
+
+@frozen(kw_only=True)
+class PriceDefinition:
+    """What a line really costs, in cents; safer than `selling_price` where discounts do not divide."""
+
+    calculated_selling_price: int | None = None
+    total: int | None = None
+
+
+@frozen(kw_only=True)
+class OrderItem:
+    """A line of the order; its position is the `item_index` of the PII dialect. Money is in cents."""
+
+    id: str
+    quantity: int
+    unique_id: str | None = None
+    seller: str | None = None
+    price: int | None = None
+    selling_price: int | None = None
+    tax: int | None = None
+    price_definition: PriceDefinition | None = None
+
+
+@frozen(kw_only=True)
+class PackageItem:
+    """A line of an invoice as the order shows it; VTEX may attribute it to another line."""
+
+    item_index: int | None = None
+    id: str | None = None
+    quantity: int | None = None
+    price: int | None = None
+    description: str | None = None
+
+
+@frozen(kw_only=True)
+class CourierStatus:
+    """How far the parcel came, as the order shows it."""
+
+    status: str | None = None
+    finished: bool | None = None
+    delivered_date: str | None = None
+
+
+@frozen(kw_only=True)
+class Package:
+    """An invoice as the order shows it; VTEX never shows its receipt again."""
+
+    invoice_number: str | None = None
+    invoice_value: int | None = None
+    """Cents."""
+
+    type: InvoiceType | str | None = None
+    items: tuple[PackageItem, ...] = ()
+    issuance_date: datetime | None = None
+    raw_issuance_date: str | None = None
+    invoice_key: str | None = None
+    invoice_url: str | None = None
+    courier: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    courier_status: CourierStatus | None = None
+    cfop: str | None = None
+    volumes: int | None = None
+
+
+@frozen(kw_only=True)
+class Order:
+    """What an invoicer needs of an order. The shopper's data is not read."""
+
+    order_id: str
+    status: OrderStatus | str | None = None
+    value: int
+    """Cents; VTEX recomputes it after changes, so read it before each invoice."""
+
+    totals: tuple[OrderTotal, ...] = ()
+    items: tuple[OrderItem, ...] = ()
+    packages: tuple[Package, ...] | None = None
+    """The order's invoices; None where the answer did not speak of them at all."""
+
+    workflow_is_in_error: bool | None = None
+    is_completed: bool | None = None
+    """False on a marketplace order that is not yet whole: do not invoice it."""
+
+    sequence: str | None = None
+    origin: str | None = None
+    marketplace_order_id: str | None = None
+    seller_order_id: str | None = None

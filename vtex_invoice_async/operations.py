@@ -1,0 +1,167 @@
+"""VTEX's invoicing endpoints: one class each, and the only list of them.
+
+An operation is a call as a value: it can be made, compared, stored and sent. `order_id` and
+`invoice_number` stand in its path; what it sends as JSON is its `body`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+from attrs import frozen
+
+from vtex_invoice_async.models import Invoice, Order, Receipt, TrackingInfo, TrackingStatus
+
+__all__ = [
+    "OPERATIONS",
+    "GetOrder",
+    "NotifyInvoice",
+    "Operation",
+    "SendTracking",
+    "StartHandling",
+    "UpdateTrackingStatus",
+]
+
+R_co = TypeVar("R_co", covariant=True)
+
+MEBIBYTE = 2**20
+
+
+@frozen(kw_only=True)
+class Operation(Generic[R_co]):
+    """A call to VTEX that ends with an R_co."""
+
+    name: ClassVar[str]
+    """As the client's method is called."""
+
+    method: ClassVar[str]
+    path: ClassVar[str]
+    """The path for accounts of the OMS dialect."""
+
+    document_path: ClassVar[str]
+    """The path for accounts with protected personal data."""
+
+    reply_limit: ClassVar[int] = MEBIBYTE
+    conflict_is_final: ClassVar[bool] = True
+    """Whether a 409 proves that VTEX did not act."""
+
+    order_id: str
+
+    @abstractmethod
+    def returns(self) -> type[R_co]:
+        """Return the type that an answer is read as."""
+
+    def body(self) -> Invoice | TrackingInfo | TrackingStatus | None:
+        """Return what is sent as JSON, if anything is."""
+        return None
+
+
+@frozen(kw_only=True)
+class NotifyInvoice(Operation[Receipt]):
+    """Tell VTEX that an order, or a part of it, was invoiced."""
+
+    # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
+    name = "notify_invoice"
+    method = "POST"
+    path = "/api/oms/pvt/orders/{order_id}/invoice"
+    document_path = "/api/orders/pvt/document/{order_id}/invoices"
+    # Nobody says what a 409 means here: it may well be "you have sent this one before".
+    conflict_is_final = False
+
+    invoice: Invoice
+
+    def returns(self) -> type[Receipt]:
+        """Return `Receipt`."""
+        return Receipt
+
+    def body(self) -> Invoice:
+        """Return the invoice."""
+        return self.invoice
+
+
+# The PII paths have no twins of the two tracking calls: accounts of all dialects use these.
+
+
+@frozen(kw_only=True)
+class SendTracking(Operation[Receipt]):
+    """Say where the parcel of an invoice can be followed; the last call wins."""
+
+    # https://developers.vtex.com/docs/api-reference/orders-api#patch-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-
+    name = "send_tracking"
+    method = "PATCH"
+    path = "/api/oms/pvt/orders/{order_id}/invoice/{invoice_number}"
+    document_path = path
+
+    invoice_number: str
+    tracking: TrackingInfo
+
+    def returns(self) -> type[Receipt]:
+        """Return `Receipt`."""
+        return Receipt
+
+    def body(self) -> TrackingInfo:
+        """Return the tracking data."""
+        return self.tracking
+
+
+@frozen(kw_only=True)
+class UpdateTrackingStatus(Operation[Receipt]):
+    """Say how far the parcel of an invoice came; each call may add its events again."""
+
+    # https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
+    name = "update_tracking_status"
+    method = "PUT"
+    path = "/api/oms/pvt/orders/{order_id}/invoice/{invoice_number}/tracking"
+    document_path = path
+
+    invoice_number: str
+    tracking: TrackingStatus
+
+    def returns(self) -> type[Receipt]:
+        """Return `Receipt`."""
+        return Receipt
+
+    def body(self) -> TrackingStatus:
+        """Return the status."""
+        return self.tracking
+
+
+@frozen(kw_only=True)
+class GetOrder(Operation[Order]):
+    """Read an order; VTEX answers for the last two years, 6,000 times a minute per account."""
+
+    # https://developers.vtex.com/docs/api-reference/orders-api#get-/api/oms/pvt/orders/-orderId-
+    name = "get_order"
+    method = "GET"
+    path = "/api/oms/pvt/orders/{order_id}"
+    document_path = "/api/orders/pvt/document/{order_id}"
+    reply_limit = 16 * MEBIBYTE
+
+    def returns(self) -> type[Order]:
+        """Return `Order`."""
+        return Order
+
+
+@frozen(kw_only=True)
+class StartHandling(Operation[None]):
+    """Move an order from `ready-for-handling` to `handling`."""
+
+    # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/start-handling
+    name = "start_handling"
+    method = "POST"
+    path = "/api/oms/pvt/orders/{order_id}/start-handling"
+    document_path = "/api/orders/pvt/document/{order_id}/actions/start-handling"
+
+    def returns(self) -> type[None]:
+        """Return the type of None: VTEX answers 204 with nothing."""
+        return type(None)
+
+
+OPERATIONS: tuple[type[Operation[object]], ...] = (
+    NotifyInvoice,
+    SendTracking,
+    UpdateTrackingStatus,
+    GetOrder,
+    StartHandling,
+)

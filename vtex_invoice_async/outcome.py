@@ -1,0 +1,74 @@
+"""Invoices as work: what is to be sent, and how it ended."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from vtex_invoice_async.errors import (
+    CallError,
+    InvalidInvoice,
+    NotSent,
+    RateLimited,
+    Rejected,
+    VtexInvoiceError,
+)
+from vtex_invoice_async.models import Invoice, Receipt
+
+__all__ = ["InvoiceJob", "Outcome", "State"]
+
+
+class State(StrEnum):
+    """How it stands with an invoice."""
+
+    CONFIRMED = "confirmed"
+    """VTEX recorded it."""
+
+    REJECTED = "rejected"
+    """VTEX refused it and did not act."""
+
+    NOT_SENT = "not_sent"
+    """No byte left, or VTEX was throttling: it may be sent again."""
+
+    IN_DOUBT = "in_doubt"
+    """VTEX may have recorded it: read the order before anything else."""
+
+    INVALID = "invalid"
+    """Refused here."""
+
+
+@frozen(kw_only=True)
+class InvoiceJob:
+    """An invoice to be sent, and the order it is for."""
+
+    order_id: str
+    invoice: Invoice
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """How a job ended: with a *receipt* or with an *error*."""
+
+    job: InvoiceJob
+    state: State
+    receipt: Receipt | None = None
+    error: VtexInvoiceError | None = None
+    attempts: int
+    """Requests that may have reached VTEX, and those that did not."""
+
+    elapsed: float
+    """Seconds from taking the job to its end, waiting for a free connection included."""
+
+
+def state_of(error: InvalidInvoice | CallError) -> State:
+    """Return the state in which *error* leaves an invoice; what proves nothing leaves it in doubt."""
+    match error:
+        case InvalidInvoice():
+            return State.INVALID
+        case NotSent() | RateLimited():
+            return State.NOT_SENT
+        case Rejected():
+            return State.REJECTED
+        case _:
+            return State.IN_DOUBT

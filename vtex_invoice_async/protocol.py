@@ -1,0 +1,275 @@
+"""What an operation looks like on the wire, and what an answer to it proves.
+
+The rule that money hangs on: VTEX did not act only where its own words prove it. Everything
+else leaves an outcome that is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import orjson
+from attrs import frozen
+
+from vtex_invoice_async.errors import (
+    BadRequest,
+    CallError,
+    CallFacts,
+    Conflict,
+    Doubt,
+    InvalidInvoice,
+    NotAuthorized,
+    NotSent,
+    OrderNotFound,
+    OutcomeUnknown,
+    Problem,
+    RateLimited,
+    Rejected,
+)
+from vtex_invoice_async.messages import NoReply, Reply, Request
+from vtex_invoice_async.operations import GetOrder, NotifyInvoice, Operation
+from vtex_invoice_async.vocabulary import OrdersApi
+from vtex_invoice_async.wire import encode_body, inexpressible, read
+
+__all__ = ["decode", "encode"]
+
+R = TypeVar("R")
+
+# Ids of orders from outside may hold almost anything; these are the characters that survive a path
+# segment whatever decodes it on the way. `.` and `..` cannot be written, nor `%`.
+_PATH_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@+=,-]{0,127}", re.ASCII)
+_SEQUENCE = re.compile(r"seq\d+", re.ASCII | re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\{(order_id|invoice_number)\}")
+
+# A real answer with one of these, in VTEX's own words, means that VTEX did not act.
+_REFUSALS: Final[dict[int, type[Rejected]]] = {
+    400: BadRequest,
+    401: NotAuthorized,
+    403: NotAuthorized,
+    404: OrderNotFound,
+    405: BadRequest,
+    406: BadRequest,
+    410: OrderNotFound,
+    413: BadRequest,
+    414: BadRequest,
+    415: BadRequest,
+    422: BadRequest,
+    431: BadRequest,
+}
+_ADVICE: Final[dict[type[Rejected], str]] = {
+    BadRequest: "VTEX refused what was sent; correct it and send it again",
+    NotAuthorized: "VTEX refused the credentials or their role; "
+    "it needs Notify invoice (returns: Notify refund) and View order",
+    OrderNotFound: "VTEX does not find the order or the invoice in this account",
+    Conflict: "the order's status does not allow it; read the order",
+    Rejected: "VTEX's router does not know this route; check the account and the host",
+}
+_UNKNOWN: Final = "it may have been applied; read the order before sending it again"
+
+
+def encode(operation: Operation[R], orders_api: OrdersApi) -> Request:
+    """Return the request that carries *operation*, or raise `InvalidInvoice`: nothing was sent."""
+    if isinstance(operation, NotifyInvoice):
+        problems = tuple(inexpressible(operation.invoice, orders_api))
+        if problems:
+            raise InvalidInvoice(problems)
+    body = operation.body()
+    return Request(
+        method=operation.method,
+        path=_path(operation, orders_api),
+        body=None if body is None else encode_body(body, orders_api),
+        reply_limit=operation.reply_limit,
+    )
+
+
+def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
+    template = operation.path if orders_api is OrdersApi.OMS else operation.document_path
+
+    def segment(match: re.Match[str]) -> str:
+        value = getattr(operation, match[1])
+        return quote(_path_parameter(match[1], value, operation), safe="")
+
+    path = _PLACEHOLDER.sub(segment, template)
+    # The last word: whatever was put in, the path has the segments of its template and no more.
+    if (
+        path.count("/") != template.count("/")
+        or not path.startswith("/api/")
+        or set(path) & set("?#")
+    ):
+        raise InvalidInvoice([_path_problem("order_id", "does not fit into a path")])
+    return path
+
+
+def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
+    if not isinstance(value, str) or not _PATH_PARAMETER.fullmatch(value):
+        advice = (
+            "must start with a letter or a digit and go on with letters, digits or ._~:@+=,- "
+            "(128 at most): VTEX's routes cannot carry anything else"
+        )
+        raise InvalidInvoice([_path_problem(name, advice)])
+    if name == "order_id" and _SEQUENCE.fullmatch(value) and not isinstance(operation, GetOrder):
+        advice = "is a sequence, by which VTEX only reads orders; read it, and send its orderId"
+        raise InvalidInvoice([_path_problem(name, advice)])
+    return value
+
+
+def _path_problem(name: str, advice: str) -> Problem:
+    field = {"order_id": "orderId", "invoice_number": "invoiceNumber"}[name]
+    return Problem(code="path", field=field, message=advice)
+
+
+def decode(
+    operation: Operation[R], orders_api: OrdersApi, reply: Reply | NoReply, since: datetime
+) -> R:
+    """Return what an answer to *operation* says, or raise the `CallError` that it proves.
+
+    *since* is when the last byte of the request may have left.
+    """
+    if isinstance(reply, NoReply):
+        call = CallFacts(operation=operation.name, order_id=operation.order_id, status=reply.status)
+        if not reply.bytes_left:
+            raise NotSent(f"nothing was sent: {reply.reason}", **call)
+        raise _unknown(operation, orders_api, reply.reason, since, call)
+
+    if 200 <= reply.status < 300:
+        try:
+            return _read(operation, reply, orders_api)
+        except ValueError as error:
+            reason = f"the answer cannot be read: {error}"
+    else:
+        reason = f"VTEX answered {reply.status}"
+
+    answer = _answer(reply)
+    call = CallFacts(
+        operation=operation.name,
+        order_id=operation.order_id,
+        status=reply.status,
+        code=answer.code,
+        message=answer.message,
+        request_id=_request_id(reply) or answer.request_id,
+    )
+    if reply.status == 429:
+        reason = "VTEX is throttling this account, so it did not act; send it again later"
+        raise RateLimited(reason, retry_after=reply.retry_after, **call)
+    refusal = _refusal(operation, reply.status, answer)
+    if refusal is not None:
+        raise refusal(_ADVICE[refusal], **call)
+    raise _unknown(operation, orders_api, reason, since, call)
+
+
+def _read(operation: Operation[R], reply: Reply, orders_api: OrdersApi) -> R:
+    kind = operation.returns()
+    if kind is not type(None):
+        return read(reply.body, kind, orders_api)
+    if reply.status != 204 or reply.body:
+        raise ValueError("not an empty 204")
+    return read(b"{}", kind, orders_api)
+
+
+def _refusal(operation: Operation[R], status: int, answer: _Answer) -> type[Rejected] | None:
+    """Return the error that an answer proves, or None where it proves nothing."""
+    if not answer.is_vtex:
+        return None
+    if status == 409 and operation.conflict_is_final:
+        return Conflict
+    refusal = _REFUSALS.get(status)
+    return Rejected if refusal is OrderNotFound and answer.is_router else refusal
+
+
+def _unknown(
+    operation: Operation[R], orders_api: OrdersApi, reason: str, since: datetime, call: CallFacts
+) -> CallError:
+    if isinstance(operation, GetOrder):
+        return CallError(f"{reason}; read it again", **call)
+    doubt = None
+    if isinstance(operation, NotifyInvoice):
+        doubt = Doubt(
+            order_id=operation.order_id,
+            invoice_number=operation.invoice.invoice_number,
+            type=operation.invoice.type,
+            value=operation.invoice.invoice_value,
+            orders_api=orders_api,
+            since=since,
+        )
+    return OutcomeUnknown(f"{reason}; {_UNKNOWN}", doubt=doubt, **call)
+
+
+@frozen(kw_only=True)
+class _Answer:
+    """What the body of an error says."""
+
+    is_vtex: bool
+    """Whether the words can be VTEX's own; a gateway's page proves nothing."""
+
+    is_router: bool = False
+    code: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+
+
+def _answer(reply: Reply) -> _Answer:
+    text = reply.body.decode("utf-8", "replace").strip()
+    if not text:
+        return _Answer(is_vtex=True)
+    if text.startswith("<") or "html" in reply.headers.get("Content-Type", "").lower():
+        return _Answer(is_vtex=False, message="a page of HTML")
+    try:
+        document = orjson.loads(reply.body)
+    except ValueError:
+        # Some refusals are plain text, as `No authorized`; a broken document is none of them.
+        short = len(text) <= 200 and text[0] not in "{[" and "�" not in text
+        return _Answer(is_vtex=short, message=text)
+    if isinstance(document, str):
+        return _Answer(is_vtex=len(document) <= 200, message=document)
+    return _envelope(document) if isinstance(document, dict) else _Answer(is_vtex=False)
+
+
+def _envelope(document: dict[str, object]) -> _Answer:
+    """Read the shapes in which VTEX's services write errors."""
+    match document:
+        case {"error": dict(error)}:  # OMS
+            return _words(error)
+        case {"error": str(text)}:
+            return _Answer(is_vtex=True, message=text)
+        case {"title": str(title), **rest}:  # ProblemDetails, RFC 9457
+            fields = rest.get("errors")
+            if isinstance(fields, dict):
+                details = "; ".join(f"{name}: {_joined(words)}" for name, words in fields.items())
+                title = f"{title} ({details})"
+            detail = rest.get("detail")
+            message = f"{title}: {detail}" if isinstance(detail, str) else title
+            return _Answer(is_vtex=True, message=message, request_id=_text(rest.get("traceId")))
+        case {"source": "Vtex.Kube.Router"}:
+            return _words(document, is_router=True)
+        case {"message": _} | {"Message": _} | {"code": _}:
+            return _words(document)
+        case _:
+            return _Answer(is_vtex=False)
+
+
+def _words(error: dict[str, object], *, is_router: bool = False) -> _Answer:
+    return _Answer(
+        is_vtex=True,
+        is_router=is_router,
+        code=_text(error.get("code")),
+        message=_text(error.get("message") or error.get("Message")),
+        request_id=_text(error.get("requestId")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _joined(words: object) -> str:
+    return " ".join(map(str, words)) if isinstance(words, list) else str(words)
+
+
+def _request_id(reply: Reply) -> str | None:
+    for name in ("X-VTEX-Operation-Id", "X-Request-Id", "X-VTEX-Request-Id"):
+        if reply.headers.get(name):
+            return reply.headers[name]
+    return None

@@ -1,0 +1,223 @@
+"""VTEX's side of the story: orders, what was invoiced on them, and a count that cannot be argued with.
+
+Rules only: the time is an argument, an answer is a `Receipt` or a `Refusal`. How a client behaves
+is none of its business.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from attrs import define, evolve, field
+
+from vtex_invoice_async.models import (
+    CourierStatus,
+    Invoice,
+    InvoiceType,
+    Order,
+    OrderStatus,
+    Package,
+    PackageItem,
+    Receipt,
+    TrackingInfo,
+    TrackingStatus,
+)
+from vtex_invoice_async.sandbox import refusals
+from vtex_invoice_async.sandbox.refusals import Refusal
+
+__all__ = ["OrderBook"]
+
+
+@define
+class _Entry:
+    """One order and what became of it."""
+
+    order: Order
+    packages: list[Package] = field(factory=list)
+    settles_at: datetime | None = None
+
+    def total(self, kind: InvoiceType) -> int:
+        return sum(p.invoice_value or 0 for p in self.packages if p.type is kind)
+
+    def find(self, number: str) -> int | None:
+        """Return where the invoice of this number is, letter by letter as VTEX compares it."""
+        numbers = [package.invoice_number for package in self.packages]
+        return numbers.index(number) if number in numbers else None
+
+
+class OrderBook:
+    """The orders of one account."""
+
+    def __init__(
+        self, orders: Iterable[Order], *, chance: random.Random, settle_delay: float = 0
+    ) -> None:
+        self._entries: dict[str, _Entry] = {}
+        self._chance = chance
+        self._settle_delay = timedelta(seconds=settle_delay)
+        self.applied: Counter[tuple[str, str]] = Counter()
+        """How often VTEX took an invoice, by order id and invoice number, whatever it answered."""
+        self.tracked: Counter[tuple[str, str]] = Counter()
+        """The same for tracking data sent after the invoice."""
+        for order in orders:
+            self.add(order)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, order: Order) -> None:
+        """Take in an order; its packages are invoices that it has already."""
+        self._entries[order.order_id] = _Entry(order, list(order.packages or ()))
+
+    def orders(self, now: datetime) -> list[Order]:
+        """Return every order as it stands."""
+        return [self._shown(entry, now) for entry in self._entries.values()]
+
+    def order(self, order_id: str, now: datetime) -> Order | None:
+        """Return an order by its id, or by its sequence as `seq501456`."""
+        entry = self._entries.get(order_id)
+        if entry is None and order_id.startswith("seq"):
+            matches = (e for e in self._entries.values() if e.order.sequence == order_id[3:])
+            entry = next(matches, None)
+        return None if entry is None else self._shown(entry, now)
+
+    def invoice(
+        self, order_id: str, invoice: Invoice, now: datetime, *, document: bool
+    ) -> Receipt | Refusal:
+        """Take an invoice, on the *document* paths (PII) or on those of OMS."""
+        entry = self._entries.get(order_id)
+        if entry is None:
+            return refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND
+        refusal = self._refusal(entry, invoice, document=document)
+        if refusal is not None:
+            return refusal
+        self.applied[order_id, invoice.invoice_number] += 1
+        # On the OMS paths a number sent again gets a new receipt and changes nothing else.
+        # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
+        if entry.find(invoice.invoice_number) is None:
+            entry.packages.append(_package(entry.order, invoice))
+            if invoice.type is InvoiceType.OUTPUT:
+                entry.order = evolve(entry.order, status=OrderStatus.INVOICE)
+                entry.settles_at = now + self._settle_delay
+        return self._receipt(entry, now)
+
+    def _refusal(self, entry: _Entry, invoice: Invoice, *, document: bool) -> Refusal | None:
+        if entry.order.status == OrderStatus.CANCELED:
+            return refusals.canceled()
+        known = entry.find(invoice.invoice_number)
+        if known is not None:
+            # PII forbids a number twice; on OMS a return must not carry a sale's number.
+            same = entry.packages[known].type is invoice.type
+            if same and not document:
+                return None
+            return refusals.duplicate_number(invoice.invoice_number, document=document)
+        sold = entry.total(InvoiceType.OUTPUT)
+        if invoice.type is InvoiceType.OUTPUT:
+            remaining = entry.order.value - sold
+            return refusals.value_above(remaining) if invoice.invoice_value > remaining else None
+        returnable = sold - entry.total(InvoiceType.INPUT)
+        return refusals.refund_above(returnable) if invoice.invoice_value > returnable else None
+
+    def send_tracking(
+        self, order_id: str, number: str, tracking: TrackingInfo, now: datetime
+    ) -> Receipt | Refusal:
+        """Put tracking data on an invoice; the last call wins."""
+        entry = self._entries.get(order_id)
+        if entry is None:
+            return refusals.ORDER_NOT_FOUND
+        place = entry.find(number)
+        if place is None:
+            return refusals.INVOICE_NOT_FOUND
+        self.tracked[order_id, number] += 1
+        entry.packages[place] = evolve(
+            entry.packages[place],
+            courier=tracking.courier,
+            tracking_number=tracking.tracking_number,
+            tracking_url=tracking.tracking_url,
+        )
+        return self._receipt(entry, now)
+
+    def update_tracking_status(
+        self, order_id: str, number: str, tracking: TrackingStatus, now: datetime
+    ) -> Receipt | Refusal:
+        """Take news of a parcel; its invoice must carry a tracking number."""
+        entry = self._entries.get(order_id)
+        if entry is None:
+            return refusals.ORDER_NOT_FOUND
+        place = entry.find(number)
+        if place is None:
+            return refusals.INVOICE_NOT_FOUND
+        if not entry.packages[place].tracking_number:
+            return refusals.TRACKING_NUMBER_MISSING
+        self.tracked[order_id, number] += 1
+        delivered = tracking.delivered_date
+        # A delivery finishes the courier's work and leaves the order's status alone.
+        entry.packages[place] = evolve(
+            entry.packages[place],
+            courier_status=CourierStatus(
+                finished=tracking.is_delivered,
+                delivered_date=delivered.isoformat() if delivered else None,
+            ),
+        )
+        return self._receipt(entry, now)
+
+    def start_handling(self, order_id: str, *, document: bool) -> Refusal | None:
+        """Move an order on from `ready-for-handling`; return None where that was done."""
+        entry = self._entries.get(order_id)
+        if entry is None:
+            return refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND
+        if entry.order.status != OrderStatus.READY_FOR_HANDLING:
+            return refusals.WRONG_STATUS
+        entry.order = evolve(entry.order, status=OrderStatus.HANDLING)
+        return None
+
+    def _shown(self, entry: _Entry, now: datetime) -> Order:
+        """Return an order as a reader sees it, its invoices verified if their time has come."""
+        if entry.settles_at is not None and now >= entry.settles_at:
+            whole = entry.total(InvoiceType.OUTPUT) == entry.order.value
+            # https://help.vtex.com/en/docs/tutorials/order-flow-and-status
+            status = OrderStatus.INVOICED if whole else OrderStatus.PAYMENT_APPROVED
+            entry.order = evolve(entry.order, status=status)
+            entry.settles_at = None
+        return evolve(entry.order, packages=tuple(entry.packages))
+
+    def _receipt(self, entry: _Entry, now: datetime) -> Receipt:
+        # Seven digits, as .NET writes them.
+        text = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}{self._chance.randrange(10)}+00:00"
+        return Receipt(
+            date=now,
+            raw_date=text,
+            order_id=entry.order.seller_order_id or entry.order.order_id,
+            receipt=f"{self._chance.getrandbits(128):032x}",
+        )
+
+
+def _package(order: Order, invoice: Invoice) -> Package:
+    skus = [line.id for line in order.items]
+    items = tuple(
+        PackageItem(
+            item_index=skus.index(item.id) if item.id in skus else item.item_index,
+            id=item.id,
+            quantity=item.quantity,
+            price=item.price,
+            description=item.description,
+        )
+        for item in invoice.items
+    )
+    return Package(
+        invoice_number=invoice.invoice_number,
+        invoice_value=invoice.invoice_value,
+        type=invoice.type,
+        items=items,
+        issuance_date=invoice.issuance_date,
+        raw_issuance_date=invoice.issuance_date.isoformat(),
+        invoice_key=invoice.invoice_key,
+        invoice_url=invoice.invoice_url,
+        courier=invoice.courier,
+        tracking_number=invoice.tracking_number,
+        tracking_url=invoice.tracking_url,
+        cfop=invoice.cfop,
+        volumes=invoice.volumes,
+    )

@@ -1,0 +1,123 @@
+"""How VTEX says no: its services' error bodies, word for word where VTEX shows them.
+
+The OMS paths answer with an `error` object, the `/api/orders` paths with ProblemDetails, some
+with plain text or nothing. Where VTEX documents a refusal but not its body, the words are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from vtex_invoice_async.errors import Problem
+
+__all__ = [
+    "FORBIDDEN",
+    "FORBIDDEN_DOCUMENT",
+    "INVOICE_NOT_FOUND",
+    "ORDER_NOT_FOUND",
+    "ORDER_NOT_FOUND_DOCUMENT",
+    "ROUTE_NOT_FOUND",
+    "TRACKING_NUMBER_MISSING",
+    "UNAUTHORIZED",
+    "UNAUTHORIZED_DOCUMENT",
+    "WRONG_STATUS",
+    "Refusal",
+    "canceled",
+    "duplicate_number",
+    "invalid",
+    "refund_above",
+    "value_above",
+]
+
+_TRACE: Final = "00-05464ee431d13f81b4fc065592acf694-d46dfbd48c924961-00"
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """An answer that is no: a JSON object, plain text, or nothing."""
+
+    status: int
+    body: Mapping[str, object] | str | None = None
+
+
+def _oms(status: int, code: str, message: str) -> Refusal:
+    error = {"code": code, "message": message, "exception": None}
+    return Refusal(status=status, body={"error": error})
+
+
+def _problem(status: int, section: str, title: str, **more: object) -> Refusal:
+    kind = f"https://tools.ietf.org/html/{section}"
+    return Refusal(
+        status=status,
+        body={"type": kind, "title": title, "status": status, "traceId": _TRACE, **more},
+    )
+
+
+# https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/start-handling
+UNAUTHORIZED: Final = _oms(401, "1", "Unauthorized access")
+WRONG_STATUS: Final = _oms(
+    409, "OMS003", "Order status should be ready-for-handling to perform this action"
+)
+ORDER_NOT_FOUND: Final = _oms(404, "OMS007", "Order Not Found")
+FORBIDDEN: Final = Refusal(status=403, body="No authorized")
+
+# https://developers.vtex.com/docs/api-reference/orders-api#get-/api/orders/pvt/document/-orderId-/change-summary
+UNAUTHORIZED_DOCUMENT: Final = _problem(401, "rfc9110#section-15.5.2", "Unauthorized")
+ORDER_NOT_FOUND_DOCUMENT: Final = _problem(404, "rfc7231#section-6.5.4", "Not Found")
+FORBIDDEN_DOCUMENT: Final = Refusal(status=403)
+
+ROUTE_NOT_FOUND: Final = Refusal(
+    status=404,
+    body={
+        "code": "NotFound",
+        "message": "Route not found",
+        "source": "Vtex.Kube.Router",
+        "requestId": "f19875630eac47a588b2e32250292f4a",
+    },
+)
+
+# VTEX quotes the messages of these; the codes, and what surrounds them, are ours.
+INVOICE_NOT_FOUND: Final = _oms(404, "OMS404", "Invoice Not Found")
+TRACKING_NUMBER_MISSING: Final = _oms(400, "OMS400", "The invoice has no tracking number")
+
+
+def refund_above(most: int) -> Refusal:
+    """Refuse a return of more than was invoiced."""
+    message = f"Unable to use the restitution Refund more than {most / 100:.1f}"
+    return _oms(400, "OMS400", message)
+
+
+def value_above(remaining: int) -> Refusal:
+    """Refuse a sale of more than the order's value leaves; the words are ours."""
+    return _oms(
+        400, "OMS400", f"Invoice value is above the remaining value of the order, {remaining}"
+    )
+
+
+def canceled() -> Refusal:
+    """Refuse to invoice an order that was canceled; the words are ours."""
+    return _oms(400, "OMS400", "The order is canceled")
+
+
+def duplicate_number(number: str, *, document: bool) -> Refusal:
+    """Refuse an invoice number that the order has already; the words are ours."""
+    words = f"The invoice number {number} already exists in the order"
+    if document:
+        return _validation({"invoiceNumber": [words]})
+    return _oms(400, "OMS400", words)
+
+
+def invalid(problems: Iterable[Problem], *, document: bool) -> Refusal:
+    """Refuse a body that is not what VTEX's schema asks for."""
+    found = list(problems)
+    if document:
+        return _validation({problem.field: [problem.message] for problem in found})
+    return _oms(400, "OMS400", "; ".join(map(str, found)))
+
+
+def _validation(errors: Mapping[str, object]) -> Refusal:
+    title = "One or more validation errors occurred."
+    return _problem(400, "rfc7231#section-6.5.1", title, errors=errors)

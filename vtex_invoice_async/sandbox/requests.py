@@ -1,0 +1,83 @@
+"""What VTEX makes of a request's body: a value, or a refusal."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import orjson
+from cattrs.errors import BaseValidationError
+
+from vtex_invoice_async.errors import Problem
+from vtex_invoice_async.models import Invoice, TrackingInfo, TrackingStatus
+from vtex_invoice_async.sandbox.refusals import Refusal, invalid
+from vtex_invoice_async.vocabulary import OrdersApi
+from vtex_invoice_async.wire import converter, problems_of
+
+__all__ = ["read_invoice", "read_tracking_info", "read_tracking_status"]
+
+T = TypeVar("T")
+
+# The keys that VTEX's schemas require.
+_INVOICE: Final = {"type", "invoiceNumber", "invoiceValue", "items"}
+_TRACKING_INFO: Final = {"courier", "trackingNumber", "trackingUrl", "dispatchedDate"}
+_TRACKING_STATUS: Final = {"isDelivered", "deliveredDate", "events"}
+
+
+def read_invoice(body: bytes, *, document: bool) -> Invoice | Refusal:
+    """Read an invoice as the OMS paths take it, or as the *document* paths (PII) do."""
+    found = _object(body, document=document)
+    if isinstance(found, Refusal):
+        return found
+    # VTEX's pages wrote `output` for years; either case is taken.
+    if isinstance(found.get("type"), str):
+        found["type"] = str(found["type"]).capitalize()
+    if not document:
+        return _read(found, Invoice, OrdersApi.OMS, _INVOICE | {"issuanceDate"}, document=False)
+    # The first clients of the PII path sent `issuanceDate`, those of today `issuedDate`.
+    if "issuanceDate" in found:
+        return _read(found, Invoice, OrdersApi.PII_2022, _INVOICE, document=True)
+    return _read(found, Invoice, OrdersApi.PII, _INVOICE | {"issuedDate"}, document=True)
+
+
+def read_tracking_info(body: bytes) -> TrackingInfo | Refusal:
+    """Read where a parcel can be followed."""
+    found = _object(body, document=False)
+    if isinstance(found, Refusal):
+        return found
+    return _read(found, TrackingInfo, OrdersApi.OMS, _TRACKING_INFO, document=False)
+
+
+def read_tracking_status(body: bytes) -> TrackingStatus | Refusal:
+    """Read how far a parcel came; the time of delivery has no zone, so it is read as UTC."""
+    found = _object(body, document=False)
+    if isinstance(found, Refusal):
+        return found
+    return _read(found, TrackingStatus, OrdersApi.OMS, _TRACKING_STATUS, document=False)
+
+
+def _object(body: bytes, *, document: bool) -> dict[str, object] | Refusal:
+    try:
+        found = orjson.loads(body)
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    return invalid([Problem(code="json", field="", message="not a JSON object")], document=document)
+
+
+def _read(
+    found: dict[str, object],
+    kind: type[T],
+    orders_api: OrdersApi,
+    required: set[str],
+    *,
+    document: bool,
+) -> T | Refusal:
+    missing = sorted(required - found.keys())
+    if missing:
+        problems = [Problem(code="required", field=key, message="is required") for key in missing]
+        return invalid(problems, document=document)
+    try:
+        return converter(orders_api).structure(found, kind)
+    except BaseValidationError as error:
+        return invalid(problems_of(error, orders_api), document=document)

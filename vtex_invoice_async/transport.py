@@ -1,0 +1,201 @@
+"""The shared pool of connections to one account's host, and the proof of what left.
+
+aiohttp stays inside this module: requests come in and replies go out as plain values, and no
+exception of aiohttp, which would carry the credentials, ever leaves it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from asyncio import get_running_loop
+from contextvars import ContextVar
+from typing import Final
+
+import aiohttp
+from attrs import define
+from yarl import URL
+
+from vtex_invoice_async.config import ClientConfig
+from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.messages import NoReply, Reply, Request
+
+__all__ = ["Transport"]
+
+READ_SIZE: Final = 2**16
+
+
+@define
+class _Mark:
+    """Evidence: whether a byte of this attempt may have left."""
+
+    bytes_left: bool = False
+
+
+_mark: ContextVar[_Mark] = ContextVar("the mark of the attempt in this task")
+
+
+class _SentBeforeError(Exception):
+    """aiohttp wants to send one request twice."""
+
+
+class _MarkedRequest(aiohttp.ClientRequest):
+    """A request that leaves its mark before its first byte, and leaves only once.
+
+    aiohttp repeats GET and PUT by itself when a connection drops, though the server may have
+    acted; no public switch turns that off, but a second `send` of the same attempt ends here.
+    """
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        mark = _mark.get()
+        if mark.bytes_left:
+            raise _SentBeforeError
+        mark.bytes_left = True
+        return await super().send(conn)
+
+
+class Transport:
+    """One aiohttp session with its own connections, bound to the loop and process that opened it."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._url = config.url
+        self._origin = URL(config.url).origin()
+        # Encoded as it comes: what compresses its answers could hide a bomb in them.
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "User-Agent": "vtex-invoice-async",
+            **config.credentials,
+        }
+        self._secrets = tuple(value.encode() for value in config.credentials.values())
+        self._home: tuple[int, object] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Make the session in the running loop; connections are opened as they are needed."""
+        if self._session is not None:
+            raise ConfigError("this client is open already; enter it once")
+        if self._home is not None:
+            raise ConfigError("this client was closed; make a new one")
+        timeouts = self._config.timeouts
+        self._home = (os.getpid(), get_running_loop())
+        self._session = aiohttp.ClientSession(
+            request_class=_MarkedRequest,
+            connector=aiohttp.TCPConnector(
+                limit=self._config.max_concurrency,
+                ssl=self._config.ssl_context or True,
+                timeout_ceil_threshold=math.inf,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                connect=timeouts.connect,
+                sock_read=timeouts.read,
+                total=timeouts.total,
+                ceil_threshold=math.inf,
+            ),
+            auto_decompress=False,
+            trust_env=False,
+            raise_for_status=False,
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request could be sent, here and now."""
+        return self._session is not None and self._home == (os.getpid(), get_running_loop())
+
+    async def aclose(self) -> None:
+        """Close every connection; safe to call twice, and where the connections are not ours."""
+        usable = self.is_usable
+        session, self._session = self._session, None
+        if session is not None and usable:
+            await session.close()
+
+    def _check_usable(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            state = "was closed" if self._home else "is not open; use `async with`"
+            raise ConfigError(f"this client {state}; nothing was sent")
+        if not self.is_usable:
+            raise ConfigError(
+                "this client belongs to another event loop or to the parent process; "
+                "make one in each; nothing was sent"
+            )
+        return self._session
+
+    async def send(self, request: Request) -> Reply | NoReply:
+        """Send *request* once and return what came back, whatever it was."""
+        session = self._check_usable()
+        url = URL(self._url + request.path, encoded=True)
+        if url.origin() != self._origin:
+            raise ConfigError("a request for another host; its credentials stay here")
+        mark = _Mark()
+        token = _mark.set(mark)
+        status: int | None = None
+        try:
+            async with session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=self._headers,
+                allow_redirects=False,
+                proxy=self._config.proxy,
+            ) as response:
+                status = response.status
+                body = await _read(response, request.reply_limit)
+                if body is None:
+                    reason = f"the answer is longer than {request.reply_limit} bytes"
+                    return NoReply(reason=reason, bytes_left=True, status=status)
+                body = self._without_secrets(body)
+                return Reply(status=status, headers=response.headers, body=body)
+        except Exception as error:
+            # A bug of ours before anything left is a bug; after that it leaves an outcome in doubt.
+            if not mark.bytes_left and not isinstance(error, aiohttp.ClientError | OSError):
+                raise
+            reason = self._reason(error)
+            return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
+        finally:
+            _mark.reset(token)
+
+    def _without_secrets(self, body: bytes) -> bytes:
+        """Blot out credentials that an answer echoes."""
+        for secret in self._secrets:
+            body = body.replace(secret, b"[removed]")
+        return body
+
+    def _reason(self, error: Exception) -> str:
+        """Say in our own words what happened: aiohttp's may name a proxy's password."""
+        timeouts = self._config.timeouts
+        words: dict[type[Exception], str] = {
+            aiohttp.ClientConnectorDNSError: "the host's name was not found",
+            aiohttp.ClientConnectorCertificateError: "the host's certificate is not trusted",
+            aiohttp.ClientSSLError: "TLS could not be agreed on",
+            aiohttp.ClientProxyConnectionError: "the proxy could not be reached",
+            aiohttp.ClientHttpProxyError: "the proxy refused",
+            aiohttp.ClientConnectorError: "the host could not be reached",
+            aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect} s",
+            aiohttp.ServerTimeoutError: f"no answer for {timeouts.read} s",
+            TimeoutError: f"no answer within {timeouts.total} s",
+            aiohttp.ServerDisconnectedError: "the connection was closed before an answer came",
+            aiohttp.ClientPayloadError: "the answer broke off",
+            aiohttp.ClientResponseError: "the answer was not HTTP",
+            _SentBeforeError: "the connection was closed before an answer came",
+            aiohttp.ClientOSError: "the connection broke",
+        }
+        told = next((text for kind, text in words.items() if isinstance(error, kind)), None)
+        number = getattr(error, "errno", None)
+        detail = f" ({os.strerror(number)})" if isinstance(number, int) and number > 0 else ""
+        return (told or f"the call failed ({type(error).__name__})") + detail
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """Return the whole body, or None where it is longer than *limit*."""
+    chunks: list[bytes] = []
+    room = limit
+    while chunk := await response.content.read(READ_SIZE):
+        room -= len(chunk)
+        if room < 0:
+            response.close()
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,343 @@
+"""VTEX's names and encodings: one cattrs converter a dialect, built once, for both directions.
+
+Reading is strict where money is: 24.99 never becomes 24, None never "None", True never 1. It is
+open where VTEX may grow: keys that are not known here are ignored, except by `row_converter`,
+which reads what people write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Any, Final, TypeVar, get_origin
+
+import orjson
+from attrs import AttrsInstance, evolve, fields
+from cattrs import AttributeValidationNote, Converter, IterableValidationNote
+from cattrs.cols import homogenous_tuple_structure_factory
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from vtex_invoice_async import encodings
+from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.models import (
+    CourierStatus,
+    Invoice,
+    InvoiceItem,
+    Order,
+    OrderItem,
+    OrderStatus,
+    OrderTotal,
+    Package,
+    PackageItem,
+    PriceDefinition,
+    Receipt,
+    TrackingEvent,
+    TrackingInfo,
+    TrackingStatus,
+)
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
+
+__all__ = ["converter", "encode_body", "inexpressible", "problems_of", "read", "row_converter"]
+
+T = TypeVar("T")
+
+_EVERYWHERE: Final = {
+    "type": "type",
+    "invoice_number": "invoiceNumber",
+    "invoice_value": "invoiceValue",
+    "items": "items",
+    "invoice_key": "invoiceKey",
+    "invoice_url": "invoiceUrl",
+    "courier": "courier",
+    "tracking_number": "trackingNumber",
+    "tracking_url": "trackingUrl",
+}
+_BY_SKU: Final = _EVERYWHERE | {
+    "issuance_date": "issuanceDate",
+    "embedded_invoice": "embeddedInvoice",
+    "dispatched_date": "dispatchedDate",
+}
+
+# What each dialect calls the fields of an invoice; a field without a row does not exist there.
+# https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
+# https://developers.vtex.com/docs/api-reference/orders-api-pii-version#post-/api/orders/pvt/document/-orderId-/invoices
+INVOICE_NAMES: Final[Mapping[OrdersApi, Mapping[str, str]]] = {
+    OrdersApi.OMS: _BY_SKU,
+    OrdersApi.PII: _EVERYWHERE
+    | {
+        "issuance_date": "issuedDate",
+        "extra_value": "extraValue",
+        "cfop": "cfop",
+        "volumes": "volumes",
+    },
+    OrdersApi.PII_2022: _BY_SKU,
+}
+_PRICE_AND_QUANTITY: Final = {"price": "price", "quantity": "quantity"}
+ITEM_NAMES: Final[Mapping[OrdersApi, Mapping[str, str]]] = {
+    OrdersApi.OMS: _PRICE_AND_QUANTITY | {"id": "id", "description": "description"},
+    OrdersApi.PII: _PRICE_AND_QUANTITY | {"item_index": "itemIndex"},
+    OrdersApi.PII_2022: _PRICE_AND_QUANTITY | {"id": "id"},
+}
+
+
+def converter(orders_api: OrdersApi) -> Converter:
+    """Return the shared converter of a dialect."""
+    return _CONVERTERS[orders_api]
+
+
+def row_converter(orders_api: OrdersApi) -> Converter:
+    """Return the shared converter for what people write: a key that is not known is an error."""
+    return _ROW_CONVERTERS[orders_api]
+
+
+def encode_body(value: object, orders_api: OrdersApi) -> bytes:
+    """Return *value* as the JSON that VTEX takes."""
+    return orjson.dumps(_CONVERTERS[orders_api].unstructure(value))
+
+
+def read(body: bytes, kind: type[T], orders_api: OrdersApi) -> T:
+    """Return the *kind* that an answer's *body* holds; raise `ValueError` where it holds none."""
+    document = orjson.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")
+    try:
+        return _CONVERTERS[orders_api].structure(document, kind)
+    except BaseValidationError as error:
+        raise ValueError("; ".join(map(str, problems_of(error, orders_api)))) from None
+
+
+def inexpressible(invoice: Invoice, orders_api: OrdersApi) -> Iterator[Problem]:
+    """Say what keeps *invoice* from being written in a dialect: a field that it lacks, or demands."""
+    yield from _foreign(invoice, INVOICE_NAMES[orders_api], "", orders_api)
+    line, alias = ("item_index", "id") if orders_api is OrdersApi.PII else ("id", "item_index")
+    # An item may carry both of its names, so that one invoice fits every dialect.
+    names = {**ITEM_NAMES[orders_api], alias: alias}
+    for index, item in enumerate(invoice.items):
+        yield from _foreign(item, names, f"items[{index}].", orders_api)
+        if getattr(item, line) is None:
+            yield Problem(
+                code="missing",
+                field=f"items[{index}].{ITEM_NAMES[orders_api][line]}",
+                message=f"is missing: the {orders_api} dialect names an order's line by it",
+            )
+
+
+def _foreign(
+    value: Invoice | InvoiceItem, names: Mapping[str, str], where: str, orders_api: OrdersApi
+) -> Iterator[Problem]:
+    for attribute in fields(type(value)):
+        if attribute.name not in names and getattr(value, attribute.name) is not None:
+            yield Problem(
+                code="not-in-dialect",
+                field=where + _camel(attribute.name),
+                message=f"does not exist in the {orders_api} dialect; leave it out",
+            )
+
+
+def problems_of(error: BaseException, orders_api: OrdersApi) -> tuple[Problem, ...]:
+    """Return what cattrs found, each with its place in VTEX's names."""
+    return tuple(_problems(error, "", orders_api))
+
+
+def _problems(error: BaseException, where: str, orders_api: OrdersApi) -> Iterator[Problem]:
+    match error:
+        case BaseValidationError():
+            for inner in error.exceptions:
+                yield from _problems(inner, where + _step(error, inner, orders_api), orders_api)
+        case InvalidInvoice():
+            for problem in error.problems:
+                place = f"{where}.{problem.field}".lstrip(".")
+                yield Problem(code=problem.code, field=place, message=problem.message)
+        case ForbiddenExtraKeysError():
+            for key in sorted(map(str, error.extra_fields)):
+                place = f"{where}.{key[:40]}".lstrip(".")
+                yield Problem(code="unknown-key", field=place, message="is not a key of VTEX's")
+        case KeyError():
+            yield Problem(code="required", field=where.lstrip("."), message="is missing")
+        case _:
+            yield Problem(code="value", field=where.lstrip("."), message=str(error))
+
+
+def _step(group: BaseValidationError, inner: BaseException, orders_api: OrdersApi) -> str:
+    for note in getattr(inner, "__notes__", ()):
+        if isinstance(note, IterableValidationNote):
+            return f"[{note.index}]"
+        if isinstance(note, AttributeValidationNote):
+            names = {Invoice: INVOICE_NAMES, InvoiceItem: ITEM_NAMES}.get(group.cl, {})
+            return "." + names.get(orders_api, {}).get(note.name, _camel(note.name))
+    return ""
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(map(str.capitalize, tail))
+
+
+# Hooks. The values that cattrs hands in come from JSON, so their type is Any.
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _list_only(kind: Any, made: Converter) -> Callable[[Any, Any], Any]:
+    structure = homogenous_tuple_structure_factory(kind, made)
+
+    def structure_list(value: Any, _: Any) -> Any:
+        if not isinstance(value, list):
+            raise ValueError("must be a JSON list")
+        return structure(value, kind)
+
+    return structure_list
+
+
+def _receipt(value: Any, _: Any) -> Receipt:
+    """Read the receipt strictly, for it is the proof, and what stands beside it as it comes."""
+    receipt, raw_date, order_id = value.get("receipt"), value.get("date"), value.get("orderId")
+    if not isinstance(receipt, str) or not receipt.strip():
+        raise ValueError("receipt: must be text that is not empty")
+    return Receipt(
+        date=encodings.readable_date_time(raw_date),
+        raw_date=raw_date if isinstance(raw_date, str) else None,
+        order_id=order_id if isinstance(order_id, str) else None,
+        receipt=receipt,
+    )
+
+
+def _receipt_document(receipt: Receipt) -> dict[str, object]:
+    return {"date": receipt.raw_date, "orderId": receipt.order_id, "receipt": receipt.receipt}
+
+
+def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
+    made = Converter(forbid_extra_keys=forbid_extra_keys)
+    made.register_structure_hook(int, encodings.exactly(int, "a whole number (money is in cents)"))
+    made.register_structure_hook(str, encodings.exactly(str, "text"))
+    made.register_structure_hook(bool, encodings.exactly(bool, "true or false"))
+    made.register_structure_hook(datetime, encodings.read_date_time)
+    made.register_structure_hook(date, encodings.read_date)
+    made.register_structure_hook(InvoiceType, encodings.read_invoice_type)
+    made.register_structure_hook(Receipt, _receipt)
+    made.register_structure_hook_factory(_is_tuple, _list_only)
+    made.register_unstructure_hook(Receipt, _receipt_document)
+    made.register_unstructure_hook(datetime, datetime.isoformat)
+    made.register_unstructure_hook(date, date.isoformat)
+
+    digits = override(struct_hook=encodings.whole_or_digits)
+    text_value = override(struct_hook=encodings.whole_or_digits, unstruct_hook=str)
+    pii = orders_api is OrdersApi.PII
+    _register(made, InvoiceItem, ITEM_NAMES[orders_api], item_index=digits)
+    _register(
+        made,
+        Invoice,
+        INVOICE_NAMES[orders_api],
+        invoice_value=digits if pii else text_value,
+        issuance_date=override()
+        if orders_api is OrdersApi.OMS
+        else override(unstruct_hook=encodings.write_date),
+        items=override(omit_if_default=False),
+    )
+    always = override(omit_if_default=False)
+    _register(made, TrackingInfo, tracking_url=always, dispatched_date=always)
+    _register(made, TrackingEvent)
+    _register(
+        made,
+        TrackingStatus,
+        delivered_date=override(omit_if_default=False, unstruct_hook=encodings.write_minute),
+        events=always,
+    )
+    _register_order(made, digits)
+    return made
+
+
+def _register_order(made: Converter, digits: Any) -> None:
+    for plain in (OrderTotal, PriceDefinition, PackageItem, CourierStatus):
+        _register(made, plain)
+    _register(made, OrderItem, before=_one_price_definition)
+    _register(
+        made,
+        Package,
+        before=_keep_raw_date,
+        after=_drop_raw_date,
+        type=override(struct_hook=encodings.open_word(InvoiceType)),
+        issuance_date=override(struct_hook=encodings.readable_date_time),
+        invoice_value=digits,
+    )
+    _register(
+        made,
+        Order,
+        before=_flat_packages,
+        after=_nested_packages,
+        status=override(struct_hook=encodings.open_word(OrderStatus)),
+    )
+
+
+def _register(
+    made: Converter,
+    kind: type[AttrsInstance],
+    names: Mapping[str, str] | None = None,
+    before: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    after: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    **special: Any,
+) -> None:
+    """Teach *made* one class: camelCase, or *names*, in which a field without a name is left out."""
+    rules: dict[str, Any] = {}
+    for attribute in fields(kind):
+        name = attribute.name
+        wire_name = names.get(name) if names else _camel(name)
+        rule = special.get(name, override())
+        rules[name] = evolve(rule, rename=wire_name) if wire_name else override(omit=True)
+    structure = make_dict_structure_fn(kind, made, **rules)
+    unstructure = make_dict_unstructure_fn(kind, made, _cattrs_omit_if_default=True, **rules)
+
+    def from_document(value: Any, _: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError("must be a JSON object")
+        return structure(before(value) if before is not dict else value, kind)
+
+    def to_document(value: Any) -> dict[str, Any]:
+        return after(unstructure(value))
+
+    made.register_structure_hook(kind, from_document)
+    made.register_unstructure_hook(kind, unstructure if after is dict else to_document)
+
+
+def _one_price_definition(item: dict[str, Any]) -> dict[str, Any]:
+    """VTEX's schema says `priceDefinitions`, its example `priceDefinition`: either is read."""
+    found = item.get("priceDefinition", item.get("priceDefinitions"))
+    return item | {"priceDefinition": found if isinstance(found, dict) else None}
+
+
+def _keep_raw_date(package: dict[str, Any]) -> dict[str, Any]:
+    raw = package.get("issuanceDate")
+    return package | {"rawIssuanceDate": raw if isinstance(raw, str) else None}
+
+
+def _drop_raw_date(package: dict[str, Any]) -> dict[str, Any]:
+    raw = package.pop("rawIssuanceDate", None)
+    return package | {"issuanceDate": raw} if raw else package
+
+
+def _flat_packages(order: dict[str, Any]) -> dict[str, Any]:
+    """Lift the packages; null is an order without any, a missing key says nothing."""
+    flat = {key: value for key, value in order.items() if key != "packages"}
+    if "packageAttachment" in order:
+        attachment = order["packageAttachment"]
+        if attachment is not None and not isinstance(attachment, dict):
+            raise ValueError("packageAttachment: must be a JSON object")
+        packages = attachment.get("packages") if attachment else None
+        flat["packages"] = [] if packages is None else packages
+    return flat
+
+
+def _nested_packages(order: dict[str, Any]) -> dict[str, Any]:
+    packages = order.pop("packages", None)
+    return order if packages is None else order | {"packageAttachment": {"packages": packages}}
+
+
+def _converters(*, forbid_extra_keys: bool) -> Mapping[OrdersApi, Converter]:
+    return {api: _make(api, forbid_extra_keys=forbid_extra_keys) for api in OrdersApi}
+
+
+_CONVERTERS: Final = _converters(forbid_extra_keys=False)
+_ROW_CONVERTERS: Final = _converters(forbid_extra_keys=True)
