@@ -93,7 +93,7 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="Neither progress nor summary.")
 @click.pass_context
-def send(context: click.Context, **_: object) -> int:
+def send(context: click.Context, /, **_: object) -> int:
     """Send the invoices of FILE, one JSON object a line; `-` is standard input.
 
     The whole file is checked before the first invoice is sent.
@@ -116,7 +116,7 @@ def send(context: click.Context, **_: object) -> int:
 @click.option("--latency", type=click.FloatRange(0, 60), default=0, help="Seconds before answers.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON object.")
 @click.pass_context
-def sandbox(context: click.Context, **_: object) -> int:
+def sandbox(context: click.Context, /, **_: object) -> int:
     """Serve a VTEX to test against, on loopback, until interrupted."""
     from vtex_invoice_async.cli.sandbox import SandboxOptions, run_sandbox
 
