@@ -34,6 +34,17 @@ class RawServer:
     connections: int = 0
     requests: list[bytes] = field(factory=list)
     """Heads and bodies of the requests that arrived whole."""
+    _news: asyncio.Event = field(factory=asyncio.Event)
+
+    def record(self, request: bytes) -> None:
+        self.requests.append(request)
+        self._news.set()
+
+    async def arrivals(self, count: int) -> None:
+        """Wait until *count* requests have arrived."""
+        while len(self.requests) < count:
+            self._news.clear()
+            await self._news.wait()
 
     @property
     def url(self) -> str:
@@ -68,7 +79,7 @@ def reply_with(*replies: bytes) -> Callable[[RawServer], Act]:
     def bind(server: RawServer) -> Act:
         async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while True:
-                server.requests.append(await read_request(reader))
+                server.record(await read_request(reader))
                 turn = min(len(server.requests), len(replies)) - 1
                 writer.write(replies[turn])
                 await writer.drain()

@@ -139,6 +139,8 @@ def decode(
             return _read(operation, reply, orders_api)
         except ValueError as error:
             reason = f"the answer cannot be read: {error}"
+        except Exception as error:  # noqa: BLE001  even a bug in reading it must not hide a doubt
+            reason = f"the answer cannot be read ({type(error).__name__})"
     else:
         reason = f"VTEX answered {reply.status}"
 
@@ -162,11 +164,9 @@ def decode(
 
 def _read(operation: Operation[R], reply: Reply, orders_api: OrdersApi) -> R:
     kind = operation.returns()
-    if kind is not type(None):
-        return read(reply.body, kind, orders_api)
-    if reply.status != 204 or reply.body:
-        raise ValueError("not an empty 204")
-    return read(b"{}", kind, orders_api)
+    if kind is type(None) and reply.status != 204:
+        raise ValueError("not a 204")
+    return read(reply.body, kind, orders_api)
 
 
 def _refusal(operation: Operation[R], status: int, answer: _Answer) -> type[Rejected] | None:

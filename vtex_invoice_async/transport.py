@@ -106,10 +106,13 @@ class Transport:
         return self._session is not None and self._home == (os.getpid(), get_running_loop())
 
     async def aclose(self) -> None:
-        """Close every connection; safe to call twice, and where the connections are not ours."""
-        usable = self.is_usable
-        session, self._session = self._session, None
-        if session is not None and usable:
+        """Close every connection; safe to call twice.
+
+        In another loop or in a forked child it does nothing: the connections are not theirs, and
+        closing them there would disturb their owner.
+        """
+        if self._session is not None and self.is_usable:
+            session, self._session = self._session, None
             await session.close()
 
     def _check_usable(self) -> aiohttp.ClientSession:

@@ -97,10 +97,13 @@ def encode_body(value: object, orders_api: OrdersApi) -> bytes:
 
 
 def read(body: bytes, kind: type[T], orders_api: OrdersApi) -> T:
-    """Return the *kind* that an answer's *body* holds; raise `ValueError` where it holds none."""
-    document = orjson.loads(body)
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")
+    """Return the *kind* that an answer's *body* holds; raise `ValueError` where it holds none.
+
+    The type of None is what an empty body holds.
+    """
+    document = orjson.loads(body) if body else None
+    if not isinstance(document, type(None) if kind is type(None) else dict):
+        raise ValueError("not empty" if kind is type(None) else "not a JSON object")
     try:
         return _CONVERTERS[orders_api].structure(document, kind)
     except BaseValidationError as error:
@@ -218,6 +221,7 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made.register_structure_hook(date, encodings.read_date)
     made.register_structure_hook(InvoiceType, encodings.read_invoice_type)
     made.register_structure_hook(Receipt, _receipt)
+    made.register_structure_hook(type(None), lambda *_: None)
     made.register_structure_hook_factory(_is_tuple, _list_only)
     made.register_unstructure_hook(Receipt, _receipt_document)
     made.register_unstructure_hook(datetime, datetime.isoformat)

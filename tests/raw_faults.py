@@ -1,0 +1,68 @@
+"""What can go wrong on a connection, as behaviours of a raw server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+
+from tests.raw_server import Act, RawServer, read_request
+
+
+def close_on_accept(server: RawServer) -> Act:
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    return act
+
+
+def reset_on_accept(server: RawServer) -> Act:
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reset(writer)
+
+    return act
+
+
+def close_after_request(server: RawServer) -> Act:
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.record(await read_request(reader))
+        writer.close()
+
+    return act
+
+
+def reset_after_request(server: RawServer) -> Act:
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.record(await read_request(reader))
+        reset(writer)
+
+    return act
+
+
+def hang_after_request(server: RawServer) -> Act:
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.record(await read_request(reader))
+        await asyncio.Event().wait()
+
+    return act
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def raw(reply: bytes) -> Callable[[RawServer], Act]:
+    """Answer with these bytes, then close."""
+
+    def bind(server: RawServer) -> Act:
+        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            server.record(await read_request(reader))
+            writer.write(reply)
+            await writer.drain()
+
+        return act
+
+    return bind
