@@ -12,7 +12,7 @@ import pytest
 
 from tests.factories import make_invoice, make_tracking
 from tests.raw_faults import close_after_request, close_on_accept, raw, reset_after_request
-from tests.raw_server import Act, RawServer, answer, raw_server, read_request, reply_with
+from tests.raw_server import RECEIPT, Act, RawServer, answer, raw_server, read_request, reply_with
 from vtex_invoice_async import TrackingStatus, VtexInvoiceClient
 from vtex_invoice_async.errors import (
     BadRequest,
@@ -101,6 +101,17 @@ async def test_a_gzip_bomb_is_not_inflated() -> None:
     assert peak < 5_000_000
 
 
+async def test_an_answer_that_is_compressed_though_none_asked_for_it_is_read() -> None:
+    headers = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n"
+    async with (
+        raw_server(reply_with(answer(gzip.compress(RECEIPT), headers=headers))) as server,
+        VtexInvoiceClient(server.config()) as client,
+    ):
+        receipt = await client.send(INVOICE)
+
+    assert receipt.receipt == "527b1ae251264ef1b7a9b597cd8f16b9"
+
+
 async def test_an_endless_body_is_cut_off() -> None:
     def endless(server: RawServer) -> Act:
         async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -187,7 +198,8 @@ async def test_requests_carry_what_vtex_wants_and_nothing_from_the_environment(
     headers = "Content-Type: application/json\r\nSet-Cookie: VtexIdclientAutCookie=stolen\r\n"
     async with (
         raw_server(reply_with(answer(headers=headers))) as server,
-        VtexInvoiceClient(server.config()) as client,
+        # By name, for a jar would keep no cookie of a bare address.
+        VtexInvoiceClient(server.config(base_url=f"http://localhost:{server.port}")) as client,
     ):
         await client.send(INVOICE)
         await client.send(INVOICE)
@@ -197,7 +209,7 @@ async def test_requests_carry_what_vtex_wants_and_nothing_from_the_environment(
         head = text.decode().split("\r\n")
         assert head[0] == "POST /api/oms/pvt/orders/v1-01/invoice HTTP/1.1"
         assert {line.lower() for line in head[1:]} == {
-            f"host: 127.0.0.1:{server.port}",
+            f"host: localhost:{server.port}",
             "accept: application/json",
             "accept-encoding: identity",
             f"content-length: {len(body)}",

@@ -61,7 +61,7 @@ class Transport:
         self._config = config
         self._url = config.url
         self._origin = URL(config.url).origin()
-        # Encoded as it comes: what compresses its answers could hide a bomb in them.
+        # Nothing compressed is asked for; what comes so all the same is counted as it is inflated.
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -95,7 +95,6 @@ class Transport:
                 total=timeouts.total,
                 ceil_threshold=math.inf,
             ),
-            auto_decompress=False,
             trust_env=False,
             raise_for_status=False,
         )

@@ -1,0 +1,100 @@
+"""Every block of Python and JSON in the README does what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import job_for
+from vtex_invoice_async import OrdersApi, VtexInvoiceClient
+from vtex_invoice_async.jobs.sources import Row, read_json_lines
+from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.sandbox.generated import fitting_order
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def block_with(text: str) -> str:
+    (found,) = [block for block in blocks("python") if text in block]
+    return found
+
+
+def names_of(block: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    return names
+
+
+def test_every_python_block_is_tested_here() -> None:
+    assert len(blocks("python")) == 3
+
+
+async def test_the_awaited_call() -> None:
+    (row,) = rows_of_the_readme()
+    async with Sandbox([fitting_order(row.job.order_id, [row.job.invoice])]) as sandbox:
+        running = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            block_with("asyncio.run(main())"),
+            env=os.environ | dict(sandbox.environ),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await asyncio.wait_for(running.communicate(), 60)
+
+    assert running.returncode == 0
+    assert re.fullmatch(rb"[0-9a-f]{32} 20.*\+00:00\n", said)
+    assert sandbox.applied == {("1172452900788-01", "DFG1"): 1}
+
+
+async def test_the_bulk_call(
+    sandbox: Sandbox, client: VtexInvoiceClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_of(block_with("notify_many"))
+
+    await names["send_all"](client, [job_for(order) for order in sandbox.orders])
+
+    assert capsys.readouterr().out.count("Receipt(") == 10
+
+
+async def test_the_sandbox() -> None:
+    await names_of(block_with("sandbox.applied"))["test_my_shop_invoices_an_order"]()
+
+
+def rows_of_the_readme() -> list[Row]:
+    (block,) = blocks("json")
+    rows = list(read_json_lines(io.BytesIO(block.encode()), OrdersApi.OMS))
+    return [row for row in rows if isinstance(row, Row)]
+
+
+def test_the_json_line_is_sound() -> None:
+    (row,) = rows_of_the_readme()
+
+    assert (row.job.order_id, row.job.invoice.invoice_value, row.warnings) == (
+        "1172452900788-01",
+        2499,
+        (),
+    )
+
+
+def test_the_two_commands_are_there_to_the_letter() -> None:
+    first, second = blocks("sh")[:2]
+
+    assert first == (
+        "python3 -m venv .venv && .venv/bin/pip install -q '.[cli,report]' "
+        "&& .venv/bin/vtex-invoice demo\n"
+    )
+    assert second == (
+        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' "
+        "&& .venv/bin/python -m pytest -q\n"
+    )
