@@ -112,28 +112,38 @@ def read(body: bytes, kind: type[T], orders_api: OrdersApi) -> T:
 
 def inexpressible(invoice: Invoice, orders_api: OrdersApi) -> Iterator[Problem]:
     """Say what keeps *invoice* from being written in a dialect: a field that it lacks, or demands."""
-    yield from _foreign(invoice, INVOICE_NAMES[orders_api], "", orders_api)
-    line, alias = ("item_index", "id") if orders_api is OrdersApi.PII else ("id", "item_index")
-    # An item may carry both of its names, so that one invoice fits every dialect.
-    names = {**ITEM_NAMES[orders_api], alias: alias}
+    yield from _foreign(invoice, _INVOICE_LACKS[orders_api], "", orders_api)
+    line = "item_index" if orders_api is OrdersApi.PII else "id"
     for index, item in enumerate(invoice.items):
-        yield from _foreign(item, names, f"items[{index}].", orders_api)
+        yield from _foreign(item, _ITEM_LACKS[orders_api], f"items[{index}].", orders_api)
         if getattr(item, line) is None:
             yield Problem(
                 code="missing",
-                field=f"items[{index}].{ITEM_NAMES[orders_api][line]}",
+                field=f"items[{index}].{_camel(line)}",
                 message=f"is missing: the {orders_api} dialect names an order's line by it",
             )
 
 
+def _lacks(kind: type[AttrsInstance], names: Mapping[str, str], *allowed: str) -> tuple[str, ...]:
+    known = {*names, *allowed}
+    return tuple(field.name for field in fields(kind) if field.name not in known)
+
+
+_INVOICE_LACKS: Final = {api: _lacks(Invoice, names) for api, names in INVOICE_NAMES.items()}
+# An item may carry both of its names, so that one invoice fits every dialect.
+_ITEM_LACKS: Final = {
+    api: _lacks(InvoiceItem, names, "id", "item_index") for api, names in ITEM_NAMES.items()
+}
+
+
 def _foreign(
-    value: Invoice | InvoiceItem, names: Mapping[str, str], where: str, orders_api: OrdersApi
+    value: Invoice | InvoiceItem, lacking: tuple[str, ...], where: str, orders_api: OrdersApi
 ) -> Iterator[Problem]:
-    for attribute in fields(type(value)):
-        if attribute.name not in names and getattr(value, attribute.name) is not None:
+    for name in lacking:
+        if getattr(value, name) is not None:
             yield Problem(
                 code="not-in-dialect",
-                field=where + _camel(attribute.name),
+                field=where + _camel(name),
                 message=f"does not exist in the {orders_api} dialect; leave it out",
             )
 
