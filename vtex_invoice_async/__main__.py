@@ -11,12 +11,13 @@ def main() -> int:
     """Run the command line; say in one line what to install where it is not."""
     try:
         from vtex_invoice_async.cli import run
+
+        return run()
     except ModuleNotFoundError as error:
-        if error.name not in {"click", "dotenv", "rich"}:
+        if (error.name or "").partition(".")[0] not in {"click", "dotenv", "rich"}:
             raise
         sys.stderr.write("vtex-invoice needs its extra: pip install 'vtex-invoice-async[cli]'\n")
         return 2
-    return run()
 
 
 if __name__ == "__main__":

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TypeVar
 
 from vtex_invoice_async.errors import InvalidInvoice, Problem
 
-__all__ = ["many", "moment", "name", "problem", "refuse", "text", "whole"]
+__all__ = ["listed", "many", "moment", "name", "problem", "refuse", "text", "whole"]
+
+T = TypeVar("T")
 
 MOST = 2**53 - 1
 """The largest number that every JSON reader on the way keeps exact."""
@@ -64,6 +67,13 @@ def many(kind: type[object], field: str, values: Iterable[object]) -> Problems:
         for index, value in enumerate(values)
         if not isinstance(value, kind)
     )
+
+
+def listed(field: str, values: Iterable[T]) -> tuple[T, ...]:
+    """Return *values* as a tuple, or refuse what has none."""
+    if not isinstance(values, Iterable):
+        raise InvalidInvoice(problem("type", field, "must be a list"))
+    return tuple(values)
 
 
 def refuse(problems: Iterable[Problem]) -> None:

@@ -9,18 +9,24 @@ import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.vocabulary import OrdersApi
 
-__all__ = ["ClientConfig", "Timeouts"]
+__all__ = ["ClientConfig", "Timeouts", "orders_api_of"]
 
 ENVIRONMENTS: Final = ("vtexcommercestable", "vtexcommercebeta")
+HIGHEST_PORT: Final = 65_535
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 # What a header can carry without a doubt: printable ASCII without spaces.
+_BASE_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9]\d{0,4}))?(?P<path>/[\w.~/-]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+_PROXY = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
 
 
@@ -88,22 +94,26 @@ class ClientConfig:
             raise ConfigError("max_concurrency must be an int of at least 1")
         if self.base_url is not None:
             _check_base_url(self.base_url)
-        if self.proxy is not None and _split(self.proxy, "proxy").scheme not in {"http", "https"}:
-            raise ConfigError("proxy must start with http:// or https://")
+        if self.proxy is not None and not (
+            isinstance(self.proxy, str) and _PROXY.fullmatch(self.proxy) and _has_host(self.proxy)
+        ):
+            raise ConfigError("proxy must be http://[user:password@]host:port")
+        if not isinstance(self.timeouts, Timeouts):
+            raise ConfigError("timeouts must be a Timeouts")
+        if self.ssl_context is not None and not isinstance(self.ssl_context, ssl.SSLContext):
+            raise ConfigError("ssl_context must be an ssl.SSLContext")
 
     def _check_credentials(self) -> None:
-        pair = self.app_key is not None or self.app_token is not None
-        if pair == (self.user_token is not None):
+        pair = {"app_key": self.app_key, "app_token": self.app_token}
+        token = {"user_token": self.user_token}
+        given = pair if self.user_token is None else token
+        if None in given.values() or (given is token and any(v is not None for v in pair.values())):
             raise ConfigError(
                 "give an app_key with its app_token (VTEX_APP_KEY, VTEX_APP_TOKEN), "
                 "or a user_token (VTEX_USER_TOKEN), and not both"
             )
-        for name, secret in (
-            ("app_key", self.app_key if pair else ""),
-            ("app_token", self.app_token if pair else ""),
-            ("user_token", "" if pair else self.user_token),
-        ):
-            if secret != "" and not (isinstance(secret, str) and _CREDENTIAL.fullmatch(secret)):
+        for name, secret in given.items():
+            if not isinstance(secret, str) or not _CREDENTIAL.fullmatch(secret):
                 # Its value stays out of the message.
                 raise ConfigError(f"{name} must be printable ASCII without spaces or line ends")
 
@@ -111,7 +121,9 @@ class ClientConfig:
     def url(self) -> str:
         """Where requests go: scheme, host, port and any prefix, without a slash at the end."""
         if self.base_url is not None:
-            return self.base_url.rstrip("/")
+            scheme, _, rest = self.base_url.partition("://")
+            host, slash, path = rest.partition("/")
+            return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")
         return f"https://{self.account}.{self.environment}.com.br"
 
     @property
@@ -135,9 +147,6 @@ class ClientConfig:
             name: found.get(f"VTEX_{name.upper()}") or None
             for name in ("account", "app_key", "app_token", "user_token", "environment", "base_url")
         }
-        orders_api = found.get("VTEX_ORDERS_API") or OrdersApi.OMS
-        if orders_api not in set(OrdersApi):
-            raise ConfigError(f"VTEX_ORDERS_API must be one of {', '.join(map(str, OrdersApi))}")
         return cls(
             account=given["account"] or "",
             app_key=given["app_key"],
@@ -145,37 +154,44 @@ class ClientConfig:
             user_token=given["user_token"],
             environment=given["environment"] or ENVIRONMENTS[0],
             base_url=given["base_url"],
-            orders_api=OrdersApi(orders_api),
+            orders_api=orders_api_of(found),
         )
 
 
-def _check_base_url(base_url: str) -> None:
-    parts = _split(base_url, "base_url")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+def orders_api_of(environ: Mapping[str, str]) -> OrdersApi:
+    """Return the dialect that `VTEX_ORDERS_API` names in *environ*, by default OMS."""
+    name = environ.get("VTEX_ORDERS_API") or OrdersApi.OMS
+    if name not in set(OrdersApi):
+        raise ConfigError(f"VTEX_ORDERS_API must be one of {', '.join(map(str, OrdersApi))}")
+    return OrdersApi(name)
+
+
+def _check_base_url(base_url: object) -> None:
+    match = _BASE_URL.fullmatch(base_url) if isinstance(base_url, str) else None
+    if (
+        match is None
+        or int(match["port"] or 443) > HIGHEST_PORT
+        or ".." in (match["path"] or "").split("/")
+    ):
+        raise ConfigError(
+            "base_url must be https://host[:port][/path], with no user, query or fragment"
+        )
+    if match["scheme"].lower() != "https" and not _is_loopback(match["host"].strip("[]").lower()):
         raise ConfigError("base_url must start with https:// (http:// only for loopback)")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigError("base_url must not hold a user or a password")
-    if parts.query or parts.fragment or base_url.endswith(("?", "#")):
-        raise ConfigError("base_url must not hold a query or a fragment")
-    if ".." in parts.path.split("/") or "%" in parts.path:
-        raise ConfigError("base_url must have a plain path")
 
 
-def _split(url: str, name: str) -> SplitResult:
+def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        valid = bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
-    except (ValueError, AttributeError):
-        valid = False
-    if not valid:
-        raise ConfigError(f"{name} must be a URL with a host")
-    return parts
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
-def _is_loopback(host: str | None) -> bool:
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ip_address(host or "").is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False

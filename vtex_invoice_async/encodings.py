@@ -16,6 +16,7 @@ from vtex_invoice_async.vocabulary import InvoiceType
 __all__ = [
     "exactly",
     "open_word",
+    "optional_whole",
     "read_date",
     "read_date_time",
     "read_invoice_type",
@@ -54,6 +55,11 @@ def whole_or_digits(value: Any, _: Any) -> int:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     raise ValueError("must be a whole number (money is in cents), such as 2499 or '2499'")
+
+
+def optional_whole(value: Any, _: Any) -> int | None:
+    """Read a whole number that VTEX may leave null."""
+    return None if value is None else whole_or_digits(value, None)
 
 
 def read_date_time(value: Any, _: Any = None) -> datetime:

@@ -52,11 +52,15 @@ _PERSONAL = re.compile(
 )
 
 
-def printable(text: str, limit: int = 500) -> str:
-    """Return *text* on one line, without control characters or personal data, shortened."""
-    line = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
-    line = _PERSONAL.sub("[removed]", " ".join(line.split()))
+def printable(text: str, limit: int) -> str:
+    """Return *text* on one line, without what does not print, shortened to *limit*."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def impersonal(text: str) -> str:
+    """Return *text* without what may be about a person."""
+    return _PERSONAL.sub("[removed]", text)
 
 
 @frozen(kw_only=True)
@@ -143,13 +147,13 @@ class CallError(VtexInvoiceError):
         super().__init__(reason)
         self.reason = reason
         self.operation = operation
-        self.order_id = printable(order_id)
+        self.order_id = printable(order_id, 500)
         self.attempts = attempts
         self.status = status
         """The HTTP status, if an answer came."""
-        self.code = code and printable(code, 100)
+        self.code = code and impersonal(printable(code, 100))
         """VTEX's own code, as `OMS007`."""
-        self.message = message and printable(message)
+        self.message = message and printable(impersonal(printable(message, 2_000)), 500)
         """VTEX's own words."""
         self.request_id = request_id and printable(request_id, 200)
         """What VTEX's support asks for."""

@@ -47,8 +47,10 @@ def cents(amount: str | Decimal) -> int:
     Floats are refused, for they are not exact; so are signs, exponents, thousands separators,
     decimal commas and fractions of a cent.
     """
-    if isinstance(amount, Decimal):
-        amount = format(amount.normalize(), "f")
+    # `adjusted` keeps `format` from writing a number of a million digits.
+    if isinstance(amount, Decimal) and amount.is_finite() and abs(amount.adjusted()) < 40:
+        text = format(amount, "f")
+        amount = text.rstrip("0").removesuffix(".") if "." in text else text
     if not isinstance(amount, str) or not _MONEY.fullmatch(amount):
         raise InvalidInvoice(checks.problem("money", "amount", "give decimal text such as '24.99'"))
     whole, _, fraction = amount.partition(".")
@@ -84,7 +86,7 @@ class InvoiceItem:
 
 
 def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
-    return tuple(values)
+    return checks.listed("items", values)
 
 
 @frozen(kw_only=True)
@@ -202,7 +204,7 @@ class TrackingEvent:
 
 
 def _events(values: Iterable[TrackingEvent]) -> tuple[TrackingEvent, ...]:
-    return tuple(values)
+    return checks.listed("events", values)
 
 
 @frozen(kw_only=True)

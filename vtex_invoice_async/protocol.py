@@ -211,7 +211,7 @@ class _Answer:
 
 
 def _answer(reply: Reply) -> _Answer:
-    text = reply.body.decode("utf-8", "replace").strip()
+    text = reply.body.decode("utf-8", "replace").lstrip("\ufeff").strip()
     if not text:
         return _Answer(is_vtex=True)
     if text.startswith("<") or "html" in reply.headers.get("Content-Type", "").lower():
@@ -265,7 +265,8 @@ def _text(value: object) -> str | None:
 
 
 def _joined(words: object) -> str:
-    return " ".join(map(str, words)) if isinstance(words, list) else str(words)
+    found = words if isinstance(words, list) else [words]
+    return " ".join(word for word in found if isinstance(word, str))
 
 
 def _request_id(reply: Reply) -> str | None:

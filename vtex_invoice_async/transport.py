@@ -10,6 +10,7 @@ import math
 import os
 from asyncio import get_running_loop
 from contextvars import ContextVar
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -23,6 +24,7 @@ from vtex_invoice_async.messages import NoReply, Reply, Request
 __all__ = ["Transport"]
 
 READ_SIZE: Final = 2**16
+LARGE_BODY: Final = 2**20
 
 
 @define
@@ -138,7 +140,7 @@ class Transport:
             async with session.request(
                 request.method,
                 url,
-                data=request.body,
+                data=_streamed(request.body),
                 headers=self._headers,
                 allow_redirects=False,
                 proxy=self._config.proxy,
@@ -188,6 +190,11 @@ class Transport:
         number = getattr(error, "errno", None)
         detail = f" ({os.strerror(number)})" if isinstance(number, int) and number > 0 else ""
         return (told or f"the call failed ({type(error).__name__})") + detail
+
+
+def _streamed(body: bytes | None) -> bytes | BytesIO | None:
+    """Return a body as aiohttp wants it: a large one in pieces, so that the loop is not held up."""
+    return BytesIO(body) if body is not None and len(body) > LARGE_BODY else body
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

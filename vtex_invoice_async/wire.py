@@ -19,7 +19,7 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from vtex_invoice_async import encodings
-from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.errors import InvalidInvoice, Problem, printable
 from vtex_invoice_async.models import (
     CourierStatus,
     Invoice,
@@ -164,7 +164,7 @@ def _problems(error: BaseException, where: str, orders_api: OrdersApi) -> Iterat
                 yield Problem(code=problem.code, field=place, message=problem.message)
         case ForbiddenExtraKeysError():
             for key in sorted(map(str, error.extra_fields)):
-                place = f"{where}.{key[:40]}".lstrip(".")
+                place = f"{where}.{printable(key, 40)}".lstrip(".")
                 yield Problem(code="unknown-key", field=place, message="is not a key of VTEX's")
         case KeyError():
             yield Problem(code="required", field=where.lstrip("."), message="is missing")
@@ -260,11 +260,11 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
         delivered_date=override(omit_if_default=False, unstruct_hook=encodings.write_minute),
         events=always,
     )
-    _register_order(made, digits)
+    _register_order(made)
     return made
 
 
-def _register_order(made: Converter, digits: Any) -> None:
+def _register_order(made: Converter) -> None:
     for plain in (OrderTotal, PriceDefinition, PackageItem, CourierStatus):
         _register(made, plain)
     _register(made, OrderItem, before=_one_price_definition)
@@ -275,7 +275,7 @@ def _register_order(made: Converter, digits: Any) -> None:
         after=_drop_raw_date,
         type=override(struct_hook=encodings.open_word(InvoiceType)),
         issuance_date=override(struct_hook=encodings.readable_date_time),
-        invoice_value=digits,
+        invoice_value=override(struct_hook=encodings.optional_whole),
     )
     _register(
         made,
@@ -335,11 +335,13 @@ def _drop_raw_date(package: dict[str, Any]) -> dict[str, Any]:
 def _flat_packages(order: dict[str, Any]) -> dict[str, Any]:
     """Lift the packages; null is an order without any, a missing key says nothing."""
     flat = {key: value for key, value in order.items() if key != "packages"}
-    if "packageAttachment" in order:
-        attachment = order["packageAttachment"]
-        if attachment is not None and not isinstance(attachment, dict):
-            raise ValueError("packageAttachment: must be a JSON object")
-        packages = attachment.get("packages") if attachment else None
+    attachment = order.get("packageAttachment", {})
+    if attachment is None:
+        attachment = {"packages": None}
+    if not isinstance(attachment, dict):
+        raise ValueError("packageAttachment: must be a JSON object")
+    if "packages" in attachment:
+        packages = attachment["packages"]
         flat["packages"] = [] if packages is None else packages
     return flat
 

@@ -34,6 +34,8 @@ def run() -> int:
     except VtexInvoiceError as error:
         click.echo(f"vtex-invoice: {error}", err=True)
         return INTERNAL
+    except ModuleNotFoundError:
+        raise
     except Exception:  # noqa: BLE001  the last line of defence: never exit 0, never a silent end
         traceback.print_exc()
         click.echo("vtex-invoice: this is a bug; what was sent is not known here", err=True)

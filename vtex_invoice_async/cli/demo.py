@@ -112,7 +112,7 @@ async def _notified(
     client: VtexInvoiceClient, jobs: list[InvoiceJob]
 ) -> AsyncIterator[tuple[str, float]]:
     async for outcome in client.notify_many(jobs):
-        yield outcome.state, outcome.elapsed
+        yield str(outcome.state), outcome.elapsed
 
 
 async def _tracked(

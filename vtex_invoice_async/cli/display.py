@@ -85,7 +85,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     """Return a table of names and figures."""
-    made = Table(title=title, title_justify="left", show_header=False)
+    made = Table(title=escape(title), title_justify="left", show_header=False)
     made.add_column()
     made.add_column(justify="right")
     for name, figure in rows:

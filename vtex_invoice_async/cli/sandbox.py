@@ -11,13 +11,14 @@ import click
 import orjson
 from attrs import frozen
 
-from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.models import Invoice, Order
 from vtex_invoice_async.outcome import InvoiceJob
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
 from vtex_invoice_async.vocabulary import OrdersApi
+
+BAD_INPUT = 65
 
 __all__ = ["SandboxOptions", "orders_for", "run_sandbox"]
 
@@ -43,7 +44,8 @@ def run_sandbox(options: SandboxOptions) -> int:
             plan = Plan(file, OrdersApi(options.orders_api))
             problems = list(plan.check())
             if plan.invalid:
-                raise ConfigError(f"{options.orders_for}:{problems[0]}")
+                click.echo(f"{options.orders_for}:{problems[0]}", err=True)
+                return BAD_INPUT
             orders = orders_for(plan.jobs())
     return asyncio.run(_serve(options, orders))
 

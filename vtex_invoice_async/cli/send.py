@@ -22,15 +22,14 @@ from rich.markup import escape
 
 from vtex_invoice_async.cli.display import stderr, table, ticker
 from vtex_invoice_async.cli.sandbox import orders_for
-from vtex_invoice_async.cli.settings import read_config
+from vtex_invoice_async.cli.settings import read_settings
 from vtex_invoice_async.client import VtexInvoiceClient
-from vtex_invoice_async.config import ClientConfig, Timeouts
+from vtex_invoice_async.config import ClientConfig, Timeouts, orders_api_of
 from vtex_invoice_async.errors import CallError
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.summary import Ending, Summary, exit_code
 from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
 from vtex_invoice_async.sandbox import Sandbox
-from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["SendOptions", "run_send"]
 
@@ -71,18 +70,15 @@ def run_send(options: SendOptions) -> int:
     console = stderr(quiet=options.quiet)
     with ExitStack() as stack:
         file = stack.enter_context(_opened(options.file))
-        if options.sandbox:
-            config = None
-            orders_api = OrdersApi(options.orders_api or OrdersApi.OMS)
-        else:
-            config = read_config(
-                account=options.account,
-                orders_api=options.orders_api,
-                base_url=options.base_url,
-                env_file=options.env_file,
-            )
-            orders_api = config.orders_api
-        plan = Plan(file, orders_api)
+        settings = read_settings(
+            account=options.account,
+            orders_api=options.orders_api,
+            base_url=options.base_url,
+            env_file=options.env_file,
+        )
+        # A rehearsal needs no account; its dialect is that of the account all the same.
+        config = None if options.sandbox else ClientConfig.from_env(settings)
+        plan = Plan(file, config.orders_api if config else orders_api_of(settings))
         if not _is_sound(plan, options, console):
             summary = Summary(invalid=plan.invalid, duplicates=plan.duplicates, exit_code=BAD_INPUT)
         else:
@@ -92,11 +88,13 @@ def run_send(options: SendOptions) -> int:
 
 
 def _opened(path: str) -> BinaryIO:
-    """Return the input as a file that can be read twice."""
-    if path != "-":
-        return Path(path).open("rb")
+    """Return the input as a file that can be read twice; a pipe is spooled."""
+    file = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115  the caller closes it
+    if path != "-" and file.seekable():
+        return file
     spool = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-    shutil.copyfileobj(sys.stdin.buffer, spool)
+    with file:
+        shutil.copyfileobj(file, spool)
     return spool
 
 

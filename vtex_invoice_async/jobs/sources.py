@@ -31,6 +31,7 @@ LONGEST_LINE: Final = 2**20
 OURS: Final = "job"
 
 _STEP = re.compile(r"[^.\[\]]+")
+_OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -85,10 +86,11 @@ def read_json_lines(file: BinaryIO, orders_api: OrdersApi) -> Iterator[Row | Bad
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines of *file*; of one that is too long just enough to tell."""
-    while line := file.readline(LONGEST_LINE + 1):
+    most = LONGEST_LINE + len(b"\r\n")
+    while line := file.readline(most):
         rest = line
-        while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
-            rest = file.readline(LONGEST_LINE + 1)
+        while len(rest) == most and not rest.endswith(b"\n"):
+            rest = file.readline(most)
         yield line
 
 
@@ -122,12 +124,12 @@ def _row(line: int, raw: bytes, orders_api: OrdersApi) -> Row:
         line=line,
         job=InvoiceJob(order_id=order_id, invoice=invoice),
         body=request.body or b"",
-        warnings=tuple(_located(line, text, w) for w in _zone_warnings(document)),
+        warnings=tuple(_located(line, text, w) for w in _zone_warnings(document, orders_api)),
     )
 
 
 def _decoded(line: int, raw: bytes) -> str:
-    if len(raw) > LONGEST_LINE:
+    if len(raw.rstrip(b"\r\n")) > LONGEST_LINE:
         raise _broken(line, 1, f"is longer than {LONGEST_LINE} bytes")
     try:
         return raw.decode()
@@ -175,16 +177,23 @@ def _broken(line: int, column: int, message: str) -> _BadLineError:
     return _BadLineError([RowProblem(line=line, column=column, problem=problem)])
 
 
-def _zone_warnings(document: dict[str, Json]) -> Iterator[Problem]:
+def _zone_warnings(document: dict[str, Json], orders_api: OrdersApi) -> Iterator[Problem]:
+    # Where only the day is sent, a day needs no offset.
+    day_only = {"issuanceDate"} if orders_api is OrdersApi.PII_2022 else set()
     for key in ("issuanceDate", "dispatchedDate"):
         text = document.get(key)
-        if isinstance(text, str) and "T" in text and not re.search(r"(Z|[+-]\d{2}:?\d{2})$", text):
-            yield Problem(
-                code="no-offset",
-                field=key,
-                message="has no offset and is taken as UTC; write one, such as -03:00",
-                source="https://developers.vtex.com/docs/guides/formatting-order-invoicing-time",
-            )
+        if (
+            not isinstance(text, str)
+            or _OFFSET.search(text)
+            or (key in day_only and len(text) == 10)
+        ):
+            continue
+        yield Problem(
+            code="no-offset",
+            field=key,
+            message="has no offset and is taken as UTC; write one, such as T18:25:43-03:00",
+            source="https://developers.vtex.com/docs/guides/formatting-order-invoicing-time",
+        )
 
 
 def _located(line: int, text: str, problem: Problem) -> RowProblem:
@@ -195,7 +204,10 @@ def _column(text: str, field: str) -> int:
     """Return where the value of *field* begins, or what should hold it where it is missing."""
     at = _skip_blank(text, 0)
     for step in _STEP.findall(field):
-        inner = _child(text, at, step)
+        try:
+            inner = _child(text, at, step)
+        except (ValueError, IndexError, RecursionError):
+            inner = None  # a key that looks like a path, or a depth that nobody needs a column of
         if inner is None:
             break
         at = inner

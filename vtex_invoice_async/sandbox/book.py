@@ -105,7 +105,7 @@ class OrderBook:
 
     def _refusal(self, entry: _Entry, invoice: Invoice, *, document: bool) -> Refusal | None:
         if entry.order.status == OrderStatus.CANCELED:
-            return refusals.canceled()
+            return refusals.canceled(document=document)
         known = entry.find(invoice.invoice_number)
         if known is not None:
             # PII forbids a number twice; on OMS a return must not carry a sale's number.
@@ -113,12 +113,12 @@ class OrderBook:
             if same and not document:
                 return None
             return refusals.duplicate_number(invoice.invoice_number, document=document)
-        sold = entry.total(InvoiceType.OUTPUT)
+        sold, value = entry.total(InvoiceType.OUTPUT), invoice.invoice_value
         if invoice.type is InvoiceType.OUTPUT:
-            remaining = entry.order.value - sold
-            return refusals.value_above(remaining) if invoice.invoice_value > remaining else None
-        returnable = sold - entry.total(InvoiceType.INPUT)
-        return refusals.refund_above(returnable) if invoice.invoice_value > returnable else None
+            left, refuse = entry.order.value - sold, refusals.value_above
+        else:
+            left, refuse = sold - entry.total(InvoiceType.INPUT), refusals.refund_above
+        return refuse(left, document=document) if value > left else None
 
     def send_tracking(
         self, order_id: str, number: str, tracking: TrackingInfo, now: datetime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from zlib import crc32
 
 from attrs import evolve
 
@@ -44,7 +45,8 @@ def fitting_order(order_id: str, invoices: Iterable[Invoice]) -> Order:
     indexes = [item.item_index for i in found for item in i.items if item.item_index is not None]
     names = [*skus, *(str(7_060_000 + n) for n in range(len(skus), max(indexes, default=0) + 1))]
     lines = [OrderItem(id=name, quantity=1, seller="1", price=0) for name in names]
-    order = _order(order_id, lines, sequence="502556", freight=sales + returns)
+    sequence = str(crc32(order_id.encode()))
+    order = _order(order_id, lines, sequence=sequence, freight=sales + returns)
     if not returns:
         return order
     # What is returned was sold before.

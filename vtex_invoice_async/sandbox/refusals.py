@@ -84,21 +84,28 @@ INVOICE_NOT_FOUND: Final = _oms(404, "OMS404", "Invoice Not Found")
 TRACKING_NUMBER_MISSING: Final = _oms(400, "OMS400", "The invoice has no tracking number")
 
 
-def refund_above(most: int) -> Refusal:
+def refund_above(left: int, *, document: bool) -> Refusal:
     """Refuse a return of more than was invoiced."""
-    message = f"Unable to use the restitution Refund more than {most / 100:.1f}"
+    message = f"Unable to use the restitution Refund more than {left / 100}"
+    return _bad_value(message, document=document)
+
+
+def value_above(left: int, *, document: bool) -> Refusal:
+    """Refuse a sale of more than the order's value leaves; the words are ours."""
+    message = f"Invoice value is above the remaining value of the order, {left}"
+    return _bad_value(message, document=document)
+
+
+def _bad_value(message: str, *, document: bool) -> Refusal:
+    if document:
+        return _validation({"invoiceValue": [message]})
     return _oms(400, "OMS400", message)
 
 
-def value_above(remaining: int) -> Refusal:
-    """Refuse a sale of more than the order's value leaves; the words are ours."""
-    return _oms(
-        400, "OMS400", f"Invoice value is above the remaining value of the order, {remaining}"
-    )
-
-
-def canceled() -> Refusal:
+def canceled(*, document: bool) -> Refusal:
     """Refuse to invoice an order that was canceled; the words are ours."""
+    if document:
+        return _problem(400, "rfc7231#section-6.5.1", "The order is canceled")
     return _oms(400, "OMS400", "The order is canceled")
 
 

@@ -11,7 +11,7 @@ from vtex_invoice_async.errors import Problem
 from vtex_invoice_async.models import Invoice, TrackingInfo, TrackingStatus
 from vtex_invoice_async.sandbox.refusals import Refusal, invalid
 from vtex_invoice_async.vocabulary import OrdersApi
-from vtex_invoice_async.wire import converter, problems_of
+from vtex_invoice_async.wire import INVOICE_NAMES, converter, inexpressible, problems_of
 
 __all__ = ["read_invoice", "read_tracking_info", "read_tracking_status"]
 
@@ -32,11 +32,16 @@ def read_invoice(body: bytes, *, document: bool) -> Invoice | Refusal:
     if isinstance(found.get("type"), str):
         found["type"] = str(found["type"]).capitalize()
     if not document:
-        return _read(found, Invoice, OrdersApi.OMS, _INVOICE | {"issuanceDate"}, document=False)
-    # The first clients of the PII path sent `issuanceDate`, those of today `issuedDate`.
-    if "issuanceDate" in found:
-        return _read(found, Invoice, OrdersApi.PII_2022, _INVOICE, document=True)
-    return _read(found, Invoice, OrdersApi.PII, _INVOICE | {"issuedDate"}, document=True)
+        orders_api = OrdersApi.OMS
+    else:
+        # The first clients of the PII path sent `issuanceDate`, those of today `issuedDate`.
+        orders_api = OrdersApi.PII_2022 if "issuanceDate" in found else OrdersApi.PII
+    required = _INVOICE | {INVOICE_NAMES[orders_api]["issuance_date"]}
+    invoice = _read(found, Invoice, orders_api, required, document=document)
+    if isinstance(invoice, Refusal):
+        return invoice
+    problems = tuple(inexpressible(invoice, orders_api))
+    return invalid(problems, document=document) if problems else invoice
 
 
 def read_tracking_info(body: bytes) -> TrackingInfo | Refusal:
@@ -44,6 +49,9 @@ def read_tracking_info(body: bytes) -> TrackingInfo | Refusal:
     found = _object(body, document=False)
     if isinstance(found, Refusal):
         return found
+    # VTEX takes null here; the client writes a courier always.
+    if "courier" in found and found["courier"] is None:
+        found["courier"] = ""
     return _read(found, TrackingInfo, OrdersApi.OMS, _TRACKING_INFO, document=False)
 
 

@@ -154,6 +154,8 @@ class Sandbox:
         # A page in a browser may be told that its own host is this one (DNS rebinding).
         if request.url.host not in {HOST, "localhost"}:
             return _no(Refusal(status=421, body="This sandbox answers on loopback only"))
+        # Read before anything else: who hangs up now has sent it all the same.
+        await request.read()
         if self._latency:
             await asyncio.sleep(self._latency)
         if "order" not in request.match_info:
