@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vtex_invoice_async import (
+    ClientConfig,
     Invoice,
     InvoiceItem,
     InvoiceJob,
@@ -32,6 +33,14 @@ def make_invoice(**changes: Any) -> Invoice:
     return Invoice(**{**sound, **changes})
 
 
+def authentication(config: ClientConfig) -> dict[str, str]:
+    """The headers with which a caller of its own makes itself known."""
+    return {
+        "X-VTEX-API-AppKey": config.app_key or "",
+        "X-VTEX-API-AppToken": config.app_token or "",
+    }
+
+
 def make_tracking(**changes: Any) -> TrackingInfo:
     sound: dict[str, Any] = {
         "courier": "carrierOne",
@@ -45,7 +54,9 @@ def make_tracking(**changes: Any) -> TrackingInfo:
 def invoice_for(order: Order, **changes: Any) -> Invoice:
     """An invoice of all of an order."""
     items = [
-        InvoiceItem(id=line.id, item_index=index, price=line.selling_price or 0, quantity=line.quantity)
+        InvoiceItem(
+            id=line.id, item_index=index, price=line.selling_price or 0, quantity=line.quantity
+        )
         for index, line in enumerate(order.items)
     ]
     return make_invoice(**{"invoice_value": order.value, "items": items, **changes})

@@ -15,13 +15,12 @@ from attrs import evolve
 from tests.factories import invoice_for, make_invoice, make_tracking
 from tests.raw_faults import hang_after_request
 from tests.raw_server import Act, RawServer, answer, raw_server, read_request, reply_with
-from vtex_invoice_async import ClientConfig, OrdersApi, Timeouts, VtexInvoiceClient
+from vtex_invoice_async import ClientConfig, OrdersApi, VtexInvoiceClient
 from vtex_invoice_async.errors import (
     ConfigError,
     Conflict,
     InvalidInvoice,
     OrderNotFound,
-    OutcomeUnknown,
 )
 from vtex_invoice_async.models import TrackingStatus
 from vtex_invoice_async.sandbox import Sandbox
@@ -265,58 +264,18 @@ async def test_a_timeout_of_the_caller_is_a_cancellation() -> None:
                 await client.notify_invoice("v1-01", make_invoice())
 
 
-async def test_closing_waits_for_what_is_in_flight() -> None:
-    release, arrived = asyncio.Event(), asyncio.Event()
+@pytest.mark.parametrize("argument", [None, {"courier": "x"}])
+async def test_what_is_no_tracking_is_refused_and_not_sent(argument: object) -> None:
+    async with (
+        raw_server(reply_with(answer())) as server,
+        VtexInvoiceClient(server.config()) as client,
+    ):
+        with pytest.raises(InvalidInvoice, match="TrackingInfo"):
+            await client.send_tracking("v1-01", "NFe1", argument)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInvoice, match="of type Invoice"):
+            await client.notify_invoice("v1-01", argument)  # type: ignore[arg-type]
 
-    def held(server: RawServer) -> Act:
-        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await read_request(reader)
-            arrived.set()
-            await release.wait()
-            writer.write(answer())
-            await writer.drain()
-
-        return act
-
-    async with raw_server(held) as server:
-        client = VtexInvoiceClient(server.config())
-        await client.__aenter__()
-        call = asyncio.create_task(client.notify_invoice("v1-01", make_invoice()))
-        await arrived.wait()
-        closing = asyncio.create_task(client.aclose())
-        await asyncio.sleep(0)
-        with pytest.raises(ConfigError, match="closed"):
-            await client.notify_invoice("v2-01", make_invoice())
-
-        release.set()
-        await closing
-
-        assert (await call).receipt is not None
-
-
-async def test_closing_waits_no_longer_than_a_call_may_take() -> None:
-    async with raw_server(hang_after_request) as server:
-        client = VtexInvoiceClient(server.config(timeouts=Timeouts(connect=5, read=5, total=0.05)))
-        await client.__aenter__()
-        call = asyncio.create_task(client.notify_invoice("v1-01", make_invoice()))
-        await server.arrivals(1)
-
-        await client.aclose()
-
-        with pytest.raises(OutcomeUnknown):
-            await call
-
-
-async def test_leaving_by_an_exception_closes_at_once() -> None:
-    async with raw_server(hang_after_request) as server:
-        with pytest.raises(ZeroDivisionError):  # noqa: PT012  the block is what is left
-            async with VtexInvoiceClient(server.config()) as client:
-                call = asyncio.create_task(client.notify_invoice("v1-01", make_invoice()))
-                await server.arrivals(1)
-                raise ZeroDivisionError
-
-        with pytest.raises(OutcomeUnknown):
-            await call
+    assert server.connections == 0
 
 
 def test_neither_repr_nor_settings_show_a_secret() -> None:

@@ -183,10 +183,10 @@ async def test_bytes_may_have_left_once_there_was_a_connection(where: Where) -> 
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        (refused, "the host could not be reached (Connection refused)"),
-        (unknown_name, "the host's name was not found"),
+        (refused, "127.0.0.1 could not be reached (Connection refused)"),
+        (unknown_name, "the name vtex.invalid was not found"),
         (black_hole, "no connection within 0.3 s"),
-        (tls_server, "the host's certificate is not trusted"),
+        (tls_server, "the certificate of localhost is not trusted"),
     ],
 )
 async def test_not_sent_says_why(where: Where, words: str) -> None:

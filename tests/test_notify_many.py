@@ -266,3 +266,89 @@ async def test_an_outcome_can_be_told_apart_by_its_job(
     assert outcome.attempts == 1
     assert outcome.receipt is not None
     assert outcome.receipt.confirmed_by == "response"
+
+
+async def test_what_is_no_job_is_told_and_disturbs_no_other(
+    client: VtexInvoiceClient, sandbox: Sandbox
+) -> None:
+    jobs = [job_for(order) for order in sandbox.orders[:3]]
+    odd: list[object] = [jobs[0], ("v1-01", jobs[0].invoice), *jobs[1:]]
+
+    outcomes = [outcome async for outcome in client.notify_many(odd)]  # type: ignore[arg-type]
+
+    states = sorted(outcome.state for outcome in outcomes)
+    assert states == [State.CONFIRMED] * 3 + [State.INVALID]
+
+
+async def test_a_cancellation_that_nobody_asked_for_ends_the_run_and_not_in_silence(
+    client: VtexInvoiceClient, sandbox: Sandbox
+) -> None:
+    async def jobs() -> AsyncIterator[InvoiceJob]:
+        for order in sandbox.orders[:3]:
+            yield job_for(order)
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        gone.cancel()
+        await gone
+
+    outcomes: list[Outcome] = []
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):  # noqa: PT012  the loop is what raises
+            async for outcome in client.notify_many(jobs()):
+                outcomes.append(outcome)  # noqa: PERF401  a comprehension would lose them
+
+    assert [outcome.state for outcome in outcomes] == [State.CONFIRMED] * 3
+
+
+async def test_cancelling_in_the_loop_does_not_drain() -> None:
+    reached, release = asyncio.Event(), asyncio.Event()
+
+    def first_only(server: RawServer) -> Act:
+        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            server.record(await read_request(reader))
+            if len(server.requests) > 1:
+                await release.wait()
+            writer.write(answer())
+            await writer.drain()
+
+        return act
+
+    async def consume(client: VtexInvoiceClient) -> None:
+        async with aclosing(client.notify_many(endless(), concurrency=2)) as outcomes:
+            async for _ in outcomes:
+                reached.set()
+                await asyncio.Event().wait()
+
+    async with (
+        raw_server(first_only) as server,
+        VtexInvoiceClient(server.config()) as client,
+    ):
+        run = asyncio.create_task(consume(client))
+        await reached.wait()
+
+        run.cancel()
+        async with asyncio.timeout(1):
+            with pytest.raises(asyncio.CancelledError):
+                await run
+
+
+async def test_a_client_closed_under_a_run_loses_no_job_that_was_taken() -> None:
+    taken = 0
+
+    def jobs() -> Iterator[InvoiceJob]:
+        nonlocal taken
+        for job in endless():
+            taken += 1
+            yield job
+
+    seen = 0
+    async with raw_server(reply_with(answer())) as server:
+        client = VtexInvoiceClient(server.config(max_concurrency=4))
+        await client.__aenter__()
+        with pytest.raises(ConfigError, match="closed"):  # noqa: PT012  the loop is what raises
+            async for _ in client.notify_many(jobs()):
+                seen += 1
+                if seen == 20:
+                    closing = asyncio.create_task(client.aclose())
+        await closing
+
+    assert seen == taken

@@ -37,7 +37,7 @@ def names_of(block: str) -> dict[str, Any]:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
 
 
 async def test_the_awaited_call() -> None:
@@ -55,6 +55,14 @@ async def test_the_awaited_call() -> None:
     assert running.returncode == 0
     assert re.fullmatch(rb"[0-9a-f]{32} 20.*\+00:00\n", said)
     assert sandbox.applied == {("1172452900788-01", "DFG1"): 1}
+
+
+async def test_the_errors(sandbox: Sandbox, client: VtexInvoiceClient) -> None:
+    say = names_of(block_with("invoice_and_say"))["invoice_and_say"]
+    job = job_for(sandbox.orders[0])
+
+    assert (await say(client, job.order_id, job.invoice)).startswith("recorded as ")
+    assert (await say(client, "nobody-01", job.invoice)).startswith("correct it: ")
 
 
 async def test_the_bulk_call(

@@ -251,6 +251,40 @@ async def test_an_answer_that_echoes_the_credentials_does_not_spread_them() -> N
     assert error.message == "bad token [removed] of [removed]"
 
 
+async def test_an_echo_that_json_escapes_is_blotted_out_as_well() -> None:
+    body = b'{"error":{"code":"1","message":"bad token A\\u002BB\\u003CC"}}'
+    headers = "Content-Type: application/json\r\nX-Request-Id: A+B<C\r\n"
+    reply = answer(body, status="401 Unauthorized", headers=headers)
+    async with (
+        raw_server(reply_with(reply)) as server,
+        VtexInvoiceClient(server.config(app_token="A+B<C")) as client,
+    ):
+        with pytest.raises(CallError) as caught:
+            await client.send(INVOICE)
+
+    assert "A+B<C" not in str(caught.value)
+    assert caught.value.message == "bad token [removed]"
+
+
+async def test_a_token_that_is_part_of_an_answer_does_not_change_it() -> None:
+    async with (
+        raw_server(reply_with(answer())) as server,
+        VtexInvoiceClient(server.config(app_key="t", app_token="527")) as client,
+    ):
+        receipt = await client.send(INVOICE)
+
+    assert receipt.receipt == "527b1ae251264ef1b7a9b597cd8f16b9"
+
+
+async def test_nothing_of_an_order_that_broke_off_is_in_the_error() -> None:
+    order = b'{"orderId":"v1-01","clientProfileData":{"firstName":"Maria","phone":"+5511999998888"'
+    async with raw_server(reply_with(answer(order))) as server:
+        error = await error_of(server, ORDER)
+
+    assert error.message is None
+    assert "Maria" not in repr(error) + str(error)
+
+
 async def test_a_connection_is_used_again() -> None:
     async with (
         raw_server(reply_with(answer())) as server,

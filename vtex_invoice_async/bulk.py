@@ -18,14 +18,16 @@ async def work_through(
     *,
     width: int,
     grace: float,
+    ready: Callable[[], None],
 ) -> AsyncGenerator[R, None]:
     """Yield what *work* returns for each of the *jobs*, as it comes, with *width* at work at most.
 
-    An exception of the input, or of *work*, ends the run: what is at work is finished and yielded,
-    then the exception is raised. Leaving the loop stops taking jobs and gives what is at work
-    *grace* seconds to finish; cancelling stops it at once.
+    *ready* is called before a job is taken and raises where none may be. An exception of it, of the
+    input, or of *work*, ends the run: what is at work is finished and yielded, then it is raised.
+    Leaving the loop stops taking jobs and gives what is at work *grace* seconds to finish;
+    cancelling stops it at once.
     """
-    crew = _Crew(_each(jobs), work, width)
+    crew = _Crew(_each(jobs), work, ready, width)
     workers = [asyncio.create_task(crew.pull_and_work()) for _ in range(width)]
     try:
         at_work = width
@@ -39,7 +41,8 @@ async def work_through(
             raise crew.failure
     except GeneratorExit:
         crew.abandon(workers)
-        await asyncio.wait(workers, timeout=grace)
+        if not _is_being_cancelled():
+            await asyncio.wait(workers, timeout=grace)
         raise
     finally:
         for worker in workers:
@@ -59,13 +62,18 @@ class _Crew(Generic[J, R]):
     """What the workers of one run share."""
 
     def __init__(
-        self, source: AsyncGenerator[J, None], work: Callable[[J], Awaitable[R]], width: int
+        self,
+        source: AsyncGenerator[J, None],
+        work: Callable[[J], Awaitable[R]],
+        ready: Callable[[], None],
+        width: int,
     ) -> None:
         self.source = source
         # As long as the workers are many, so that a slow reader holds them back.
         self.results: asyncio.Queue[R | _End] = asyncio.Queue(width)
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._work = work
+        self._ready = ready
         self._turn = asyncio.Lock()
         self._pulling: set[asyncio.Task[None] | None] = set()
         self._abandoned = False
@@ -78,6 +86,11 @@ class _Crew(Generic[J, R]):
                 if isinstance(job, _End):
                     break
                 await self._tell(await self._work(job))
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise
+            # Nobody cancelled this worker: the input awaited something that was.
+            self.failure = self.failure or error
         except Exception as error:  # noqa: BLE001  told to the reader, who alone can act on it
             self.failure = self.failure or error
         await self._tell(_END)
@@ -87,6 +100,7 @@ class _Crew(Generic[J, R]):
         self._pulling.add(this)
         try:
             async with self._turn:
+                self._ready()
                 return await anext(self.source, _END)
         finally:
             self._pulling.discard(this)
@@ -103,6 +117,11 @@ class _Crew(Generic[J, R]):
         for worker in workers:
             if worker in self._pulling:
                 worker.cancel()
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _each(jobs: Iterable[J] | AsyncIterable[J]) -> AsyncGenerator[J, None]:

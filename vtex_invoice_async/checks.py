@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from vtex_invoice_async.errors import InvalidInvoice, Problem
 
-__all__ = ["listed", "many", "moment", "name", "problem", "refuse", "text", "whole"]
+__all__ = ["listed", "many", "moment", "money", "name", "of", "problem", "refuse", "text", "whole"]
 
 T = TypeVar("T")
 
@@ -29,10 +29,20 @@ def problem(code: str, field: str, message: str) -> Problems:
 def whole(field: str, value: object, least: int) -> Problems:
     """Refuse what is not an `int` of at least *least*: 24.99 and True are none."""
     if type(value) is not int:
-        return problem("whole-number", field, "must be an int (money is in cents)")
-    if not least <= value <= MOST:
-        return problem("range", field, f"must be from {least} to {MOST}")
+        return problem("whole-number", field, "must be an int")
+    if value < least:
+        return problem("range", field, f"must be at least {least}")
+    if value > MOST:
+        return problem("range", field, f"must be at most {MOST}")
     return ()
+
+
+def money(field: str, value: object, least: int) -> Problems:
+    """Refuse what is not a whole number of cents."""
+    if type(value) is not int:
+        advice = "must be whole cents in an int; cents('24.99') makes them of decimal text"
+        return problem("whole-number", field, advice)
+    return whole(field, value, least)
 
 
 def text(field: str, value: object) -> Problems:
@@ -63,9 +73,18 @@ def moment(field: str, value: object) -> Problems:
 def many(kind: type[object], field: str, values: Iterable[object]) -> Problems:
     """Refuse members that are not of *kind*."""
     return tuple(
-        Problem(code="type", field=f"{field}[{index}]", message=f"must be a {kind.__name__}")
+        Problem(code="type", field=f"{field}[{index}]", message=f"must be of type {kind.__name__}")
         for index, value in enumerate(values)
         if not isinstance(value, kind)
+    )
+
+
+def of(kind: type[object], field: str, value: object) -> Problems:
+    """Refuse what is not of *kind*."""
+    return (
+        ()
+        if isinstance(value, kind)
+        else problem("type", field, f"must be of type {kind.__name__}")
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
+from vtex_invoice_async import checks
 from vtex_invoice_async.bulk import work_through
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import CallError, ConfigError, InvalidInvoice
@@ -44,13 +45,16 @@ class VtexInvoiceClient:
     """
 
     def __init__(self, config: ClientConfig) -> None:
+        if not isinstance(config, ClientConfig):
+            raise ConfigError("give a ClientConfig, such as ClientConfig.from_env()")
         self._config = config
         self._transport = Transport(config)
         self._slots = asyncio.BoundedSemaphore(config.max_concurrency)
-        self._closing = False
+        self._closed: asyncio.Event | None = None
+        """Set at the end of closing; None before its start."""
 
     def __repr__(self) -> str:
-        state = "closing" if self._closing else "ready"
+        state = "ready" if self._closed is None else "closed"
         return f"<VtexInvoiceClient of {self._config.account} at {self._config.url}, {state}>"
 
     @property
@@ -68,28 +72,41 @@ class VtexInvoiceClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
-            await self.aclose()
-        else:
-            self._closing = True
-            await self._transport.aclose()
+        # Whoever is cancelled wants to leave now.
+        await self._close(drain=kind is None or issubclass(kind, Exception))
 
     async def aclose(self) -> None:
         """Take no more calls, let those in flight end within `timeouts.total`, and close the pool.
 
-        Calling it again does nothing. Leaving `async with` by an exception closes at once.
+        Calling it again waits for the first; in another loop or process it does nothing. Leaving
+        `async with` does the same, but closes at once when the task is being cancelled.
         """
-        if not self._closing and self._transport.is_usable:
-            self._closing = True
-            try:
+        await self._close(drain=True)
+
+    async def _close(self, *, drain: bool) -> None:
+        if not self._transport.is_usable:
+            return
+        if self._closed is not None:
+            await self._closed.wait()
+            return
+        self._closed = asyncio.Event()
+        try:
+            if drain:
                 async with asyncio.timeout(self._config.timeouts.total):
                     # Whoever holds every slot knows that nothing is in flight.
                     for _ in range(self._config.max_concurrency):
                         await self._slots.acquire()
-            except TimeoutError:
-                pass  # what is still in flight ends as OutcomeUnknown, in its own task
-        self._closing = True
-        await self._transport.aclose()
+        except TimeoutError:
+            pass  # what is still in flight ends as OutcomeUnknown, in its own task
+        finally:
+            await self._transport.aclose()
+            self._closed.set()
+
+    def _check_usable(self) -> None:
+        """Raise `ConfigError` where a call cannot be sent, before it waits for its turn."""
+        self._transport.check_usable()
+        if self._closed is not None:
+            raise ConfigError("this client was closed; nothing was sent")
 
     async def send(self, operation: Operation[R]) -> R:
         """Send *operation* once and return what VTEX confirms.
@@ -97,11 +114,14 @@ class VtexInvoiceClient:
         Raises `InvalidInvoice` or `ConfigError` where nothing was sent, else a `CallError`.
         """
         request = encode(operation, self._config.orders_api)
-        if self._closing:
-            raise ConfigError("this client was closed; nothing was sent")
+        self._check_usable()
         async with self._slots:
             reply = await self._transport.send(request)
-        return decode(operation, self._config.orders_api, reply, datetime.now(UTC))
+        try:
+            return decode(operation, self._config.orders_api, reply, datetime.now(UTC))
+        except CallError as error:
+            error.hide(self._transport.secrets)
+            raise
 
     async def notify_invoice(self, order_id: str, invoice: Invoice) -> Receipt:
         """Tell VTEX that an order, or a part of it, was invoiced.
@@ -157,13 +177,29 @@ class VtexInvoiceClient:
         if type(width) is not int or not 1 <= width <= self._config.max_concurrency:
             most = self._config.max_concurrency
             raise ConfigError(f"concurrency must be an int from 1 to max_concurrency, {most}")
-        return work_through(jobs, self._notify, width=width, grace=self._config.timeouts.total)
+        return work_through(
+            jobs,
+            self._notify,
+            width=width,
+            grace=self._config.timeouts.total,
+            ready=self._check_usable,
+        )
 
     async def _notify(self, job: InvoiceJob) -> Outcome:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
+            checks.refuse(checks.of(InvoiceJob, "job", job))
             receipt = await self.notify_invoice(job.order_id, job.invoice)
+        except ConfigError as error:
+            # The client was closed after the job was taken: it is told, not lost.
+            return Outcome(
+                job=job,
+                state=State.NOT_SENT,
+                error=error,
+                attempts=0,
+                elapsed=clock() - started,
+            )
         except (InvalidInvoice, CallError) as error:
             return Outcome(
                 job=job,

@@ -26,6 +26,7 @@ _BASE_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9]\d{0,4}))?(?P<path>/[\w.~/-]*)?",
     re.ASCII | re.IGNORECASE,
 )
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
 _PROXY = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
 
@@ -126,16 +127,6 @@ class ClientConfig:
             return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")
         return f"https://{self.account}.{self.environment}.com.br"
 
-    @property
-    def credentials(self) -> Mapping[str, str]:
-        """The headers that authenticate a request."""
-        if self.user_token is not None:
-            return {"VtexIdclientAutCookie": self.user_token}
-        return {
-            "X-VTEX-API-AppKey": self.app_key or "",
-            "X-VTEX-API-AppToken": self.app_token or "",
-        }
-
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ClientConfig:
         """Read `VTEX_ACCOUNT`, `VTEX_APP_KEY`, `VTEX_APP_TOKEN`, `VTEX_USER_TOKEN`,
@@ -147,6 +138,7 @@ class ClientConfig:
             name: found.get(f"VTEX_{name.upper()}") or None
             for name in ("account", "app_key", "app_token", "user_token", "environment", "base_url")
         }
+        _check_complete(given)
         return cls(
             account=given["account"] or "",
             app_key=given["app_key"],
@@ -156,6 +148,15 @@ class ClientConfig:
             base_url=given["base_url"],
             orders_api=orders_api_of(found),
         )
+
+
+def _check_complete(given: Mapping[str, str | None]) -> None:
+    """Name everything that is missing at once."""
+    missing = [] if given["account"] else ["VTEX_ACCOUNT"]
+    if not given["user_token"]:
+        missing += [f"VTEX_{k.upper()}" for k in ("app_key", "app_token") if not given[k]]
+    if missing:
+        raise ConfigError(f"not set: {', '.join(missing)} (or VTEX_USER_TOKEN for the keys)")
 
 
 def orders_api_of(environ: Mapping[str, str]) -> OrdersApi:
@@ -172,20 +173,37 @@ def _check_base_url(base_url: object) -> None:
         match is None
         or int(match["port"] or 443) > HIGHEST_PORT
         or ".." in (match["path"] or "").split("/")
+        or not _is_host(match["host"])
     ):
         raise ConfigError(
-            "base_url must be https://host[:port][/path], with no user, query or fragment"
+            "base_url must be https://host[:port][/path], or http:// for loopback, "
+            "with no user, query or fragment"
         )
     if match["scheme"].lower() != "https" and not _is_loopback(match["host"].strip("[]").lower()):
-        raise ConfigError("base_url must start with https:// (http:// only for loopback)")
+        raise ConfigError("base_url must start with https://: http:// is for loopback only")
 
 
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
+        return parts.port != 0 and _is_host(_bracketed(parts.hostname or ""))
     except ValueError:
         return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_host(host: str) -> bool:
+    """Whether *host* can be one: a name whose parts have 1 to 63 characters, or an address."""
+    if host.startswith("["):
+        try:
+            ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        return True
+    return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "read_date_time",
     "read_invoice_type",
     "readable_date_time",
+    "readable_whole",
     "whole_or_digits",
     "write_date",
     "write_minute",
@@ -54,12 +55,19 @@ def whole_or_digits(value: Any, _: Any) -> int:
         return value
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    raise ValueError("must be a whole number (money is in cents), such as 2499 or '2499'")
+    raise ValueError("must be a whole number (of cents, if it is money), such as 2499 or '2499'")
 
 
 def optional_whole(value: Any, _: Any) -> int | None:
     """Read a whole number that VTEX may leave null."""
     return None if value is None else whole_or_digits(value, None)
+
+
+def readable_whole(value: Any, _: Any) -> int | None:
+    """Read a whole number that nothing hangs on, so that one of another shape costs nothing."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def read_date_time(value: Any, _: Any = None) -> datetime:

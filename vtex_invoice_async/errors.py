@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 from attrs import frozen
 
@@ -65,7 +65,7 @@ def impersonal(text: str) -> str:
 
 @frozen(kw_only=True)
 class Problem:
-    """One reason why something was refused."""
+    """One reason why something was refused, or is worth a look."""
 
     code: str
     """Stable and short, for programs."""
@@ -76,6 +76,7 @@ class Problem:
     message: str
     """What is wrong and what to do."""
 
+    severity: Literal["refuse", "warn"] = "refuse"
     source: str | None = None
     """The page of VTEX that the rule comes from."""
 
@@ -151,12 +152,20 @@ class CallError(VtexInvoiceError):
         self.attempts = attempts
         self.status = status
         """The HTTP status, if an answer came."""
-        self.code = code and impersonal(printable(code, 100))
+        self.code = code and printable(impersonal(printable(code, 2_000)), 100)
         """VTEX's own code, as `OMS007`."""
         self.message = message and printable(impersonal(printable(message, 2_000)), 500)
         """VTEX's own words."""
         self.request_id = request_id and printable(request_id, 200)
         """What VTEX's support asks for."""
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Blot *secrets* out of what VTEX wrote: an answer may echo what was sent to it."""
+        for name in ("code", "message", "request_id"):
+            text = getattr(self, name)
+            for secret in secrets:
+                text = text and text.replace(secret, "[removed]")
+            setattr(self, name, text)
 
     def __str__(self) -> str:
         known = {

@@ -51,8 +51,12 @@ def cents(amount: str | Decimal) -> int:
     if isinstance(amount, Decimal) and amount.is_finite() and abs(amount.adjusted()) < 40:
         text = format(amount, "f")
         amount = text.rstrip("0").removesuffix(".") if "." in text else text
-    if not isinstance(amount, str) or not _MONEY.fullmatch(amount):
-        raise InvalidInvoice(checks.problem("money", "amount", "give decimal text such as '24.99'"))
+    if not isinstance(amount, str):
+        advice = f"must be decimal text such as '24.99'; a {type(amount).__name__} is not exact"
+        raise InvalidInvoice(checks.problem("money", "amount", advice))
+    if not _MONEY.fullmatch(amount):
+        advice = "must be like '24.99': digits, a point, two decimals at most, and nothing else"
+        raise InvalidInvoice(checks.problem("money", "amount", advice))
     whole, _, fraction = amount.partition(".")
     return int(whole) * 100 + int(fraction.ljust(2, "0"))
 
@@ -75,7 +79,7 @@ class InvoiceItem:
         checks.refuse(self._problems())
 
     def _problems(self) -> Iterator[Problem]:
-        yield from checks.whole("price", self.price, 0)
+        yield from checks.money("price", self.price, 0)
         yield from checks.whole("quantity", self.quantity, 1)
         if self.id is not None:
             yield from checks.name("id", self.id)
@@ -136,7 +140,7 @@ class Invoice:
                 "type", "type", "must be InvoiceType.OUTPUT or InvoiceType.INPUT"
             )
         yield from checks.name("invoiceNumber", self.invoice_number)
-        yield from checks.whole("invoiceValue", self.invoice_value, 1)
+        yield from checks.money("invoiceValue", self.invoice_value, 1)
         yield from checks.moment("issuanceDate", self.issuance_date)
         yield from checks.many(InvoiceItem, "items", self.items)
         for name, text in (
@@ -153,7 +157,7 @@ class Invoice:
         if self.dispatched_date is not None:
             yield from checks.moment("dispatchedDate", self.dispatched_date)
         if self.extra_value is not None:
-            yield from checks.whole("extraValue", self.extra_value, 0)
+            yield from checks.money("extraValue", self.extra_value, 0)
         if self.volumes is not None:
             yield from checks.whole("volumes", self.volumes, 0)
 

@@ -6,11 +6,12 @@ An operation is a call as a value: it can be made, compared, stored and sent. `o
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, TypeVar
 
 from attrs import frozen
 
+from vtex_invoice_async import checks
 from vtex_invoice_async.models import Invoice, Order, Receipt, TrackingInfo, TrackingStatus
 
 __all__ = [
@@ -29,7 +30,7 @@ MEBIBYTE = 2**20
 
 
 @frozen(kw_only=True)
-class Operation(Generic[R_co]):
+class Operation(ABC, Generic[R_co]):
     """A call to VTEX that ends with an R_co."""
 
     name: ClassVar[str]
@@ -43,6 +44,9 @@ class Operation(Generic[R_co]):
     """The path for accounts with protected personal data."""
 
     reply_limit: ClassVar[int] = MEBIBYTE
+    acts: ClassVar[bool] = True
+    """Whether it changes something at VTEX, so that it may not be repeated without a thought."""
+
     conflict_is_final: ClassVar[bool] = True
     """Whether a 409 proves that VTEX did not act."""
 
@@ -58,7 +62,16 @@ class Operation(Generic[R_co]):
 
 
 @frozen(kw_only=True)
-class NotifyInvoice(Operation[Receipt]):
+class _Recorded(Operation[Receipt]):
+    """A call that VTEX answers with a receipt."""
+
+    def returns(self) -> type[Receipt]:
+        """Return `Receipt`."""
+        return Receipt
+
+
+@frozen(kw_only=True)
+class NotifyInvoice(_Recorded):
     """Tell VTEX that an order, or a part of it, was invoiced."""
 
     # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
@@ -71,9 +84,8 @@ class NotifyInvoice(Operation[Receipt]):
 
     invoice: Invoice
 
-    def returns(self) -> type[Receipt]:
-        """Return `Receipt`."""
-        return Receipt
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(checks.of(Invoice, "invoice", self.invoice))
 
     def body(self) -> Invoice:
         """Return the invoice."""
@@ -84,7 +96,7 @@ class NotifyInvoice(Operation[Receipt]):
 
 
 @frozen(kw_only=True)
-class SendTracking(Operation[Receipt]):
+class SendTracking(_Recorded):
     """Say where the parcel of an invoice can be followed; the last call wins."""
 
     # https://developers.vtex.com/docs/api-reference/orders-api#patch-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-
@@ -96,9 +108,8 @@ class SendTracking(Operation[Receipt]):
     invoice_number: str
     tracking: TrackingInfo
 
-    def returns(self) -> type[Receipt]:
-        """Return `Receipt`."""
-        return Receipt
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(checks.of(TrackingInfo, "tracking", self.tracking))
 
     def body(self) -> TrackingInfo:
         """Return the tracking data."""
@@ -106,7 +117,7 @@ class SendTracking(Operation[Receipt]):
 
 
 @frozen(kw_only=True)
-class UpdateTrackingStatus(Operation[Receipt]):
+class UpdateTrackingStatus(_Recorded):
     """Say how far the parcel of an invoice came; each call may add its events again."""
 
     # https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
@@ -118,9 +129,8 @@ class UpdateTrackingStatus(Operation[Receipt]):
     invoice_number: str
     tracking: TrackingStatus
 
-    def returns(self) -> type[Receipt]:
-        """Return `Receipt`."""
-        return Receipt
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(checks.of(TrackingStatus, "tracking", self.tracking))
 
     def body(self) -> TrackingStatus:
         """Return the status."""
@@ -137,6 +147,7 @@ class GetOrder(Operation[Order]):
     path = "/api/oms/pvt/orders/{order_id}"
     document_path = "/api/orders/pvt/document/{order_id}"
     reply_limit = 16 * MEBIBYTE
+    acts = False
 
     def returns(self) -> type[Order]:
         """Return `Order`."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from vtex_invoice_async import checks
 from vtex_invoice_async.errors import (
     CallError,
     InvalidInvoice,
@@ -16,7 +17,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.models import Invoice, Receipt
 
-__all__ = ["InvoiceJob", "Outcome", "State"]
+__all__ = ["InvoiceJob", "Outcome", "State", "state_of"]
 
 
 class State(StrEnum):
@@ -45,6 +46,10 @@ class InvoiceJob:
     order_id: str
     invoice: Invoice
 
+    def __attrs_post_init__(self) -> None:
+        checks.refuse(checks.name("orderId", self.order_id))
+        checks.refuse(checks.of(Invoice, "invoice", self.invoice))
+
 
 @frozen(kw_only=True)
 class Outcome:
@@ -55,7 +60,7 @@ class Outcome:
     receipt: Receipt | None = None
     error: VtexInvoiceError | None = None
     attempts: int
-    """Requests that may have reached VTEX, and those that did not."""
+    """How often it was tried; 0 where it was refused here."""
 
     elapsed: float
     """Seconds from taking the job to its end, waiting for a free connection included."""

@@ -99,12 +99,15 @@ def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
         or not path.startswith("/api/")
         or set(path) & set("?#")
     ):
-        raise InvalidInvoice([_path_problem("order_id", "does not fit into a path")])
+        problem = Problem(code="path", field="", message="the ids do not fit into a path")
+        raise InvalidInvoice([problem])
     return path
 
 
 def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
-    if not isinstance(value, str) or not _PATH_PARAMETER.fullmatch(value):
+    if not isinstance(value, str):
+        raise InvalidInvoice([_path_problem(name, "must be a str")])
+    if not _PATH_PARAMETER.fullmatch(value):
         advice = (
             "must start with a letter or a digit and go on with letters, digits or ._~:@+=,- "
             "(128 at most): VTEX's routes cannot carry anything else"
@@ -182,7 +185,7 @@ def _refusal(operation: Operation[R], status: int, answer: _Answer) -> type[Reje
 def _unknown(
     operation: Operation[R], orders_api: OrdersApi, reason: str, since: datetime, call: CallFacts
 ) -> CallError:
-    if isinstance(operation, GetOrder):
+    if not operation.acts:
         return CallError(f"{reason}; read it again", **call)
     doubt = None
     if isinstance(operation, NotifyInvoice):
@@ -220,10 +223,12 @@ def _answer(reply: Reply) -> _Answer:
         document = orjson.loads(reply.body)
     except ValueError:
         # Some refusals are plain text, as `No authorized`; a broken document is none of them.
+        # Nothing of a broken document is kept: it may have been an order, with its shopper.
         short = len(text) <= 200 and text[0] not in "{[" and "�" not in text
-        return _Answer(is_vtex=short, message=text)
+        return _Answer(is_vtex=short, message=text if short else None)
     if isinstance(document, str):
-        return _Answer(is_vtex=len(document) <= 200, message=document)
+        short = len(document) <= 200
+        return _Answer(is_vtex=short, message=document if short else None)
     return _envelope(document) if isinstance(document, dict) else _Answer(is_vtex=False)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from asyncio import get_running_loop
+from asyncio import CancelledError, current_task, get_running_loop
 from contextvars import ContextVar
 from io import BytesIO
 from typing import Final
@@ -69,9 +69,10 @@ class Transport:
             "Accept-Encoding": "identity",
             "Content-Type": "application/json",
             "User-Agent": "vtex-invoice-async",
-            **config.credentials,
+            **_authentication(config),
         }
-        self._secrets = tuple(value.encode() for value in config.credentials.values())
+        self.secrets = tuple(_authentication(config).values())
+        """What must be in no error, though an answer echoes it."""
         self._home: tuple[int, object] | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -116,7 +117,8 @@ class Transport:
             session, self._session = self._session, None
             await session.close()
 
-    def _check_usable(self) -> aiohttp.ClientSession:
+    def check_usable(self) -> aiohttp.ClientSession:
+        """Return the session, or raise `ConfigError` where nothing can be sent here and now."""
         if self._session is None:
             state = "was closed" if self._home else "is not open; use `async with`"
             raise ConfigError(f"this client {state}; nothing was sent")
@@ -129,12 +131,12 @@ class Transport:
 
     async def send(self, request: Request) -> Reply | NoReply:
         """Send *request* once and return what came back, whatever it was."""
-        session = self._check_usable()
+        session = self.check_usable()
         url = URL(self._url + request.path, encoded=True)
         if url.origin() != self._origin:
             raise ConfigError("a request for another host; its credentials stay here")
         mark = _Mark()
-        token = _mark.set(mark)
+        _mark.set(mark)
         status: int | None = None
         try:
             async with session.request(
@@ -150,33 +152,30 @@ class Transport:
                 if body is None:
                     reason = f"the answer is longer than {request.reply_limit} bytes"
                     return NoReply(reason=reason, bytes_left=True, status=status)
-                body = self._without_secrets(body)
                 return Reply(status=status, headers=response.headers, body=body)
+        except CancelledError:
+            task = current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not the caller's: closing the session cancels a lookup of the host's name.
+            return NoReply(reason="the client was closed", bytes_left=mark.bytes_left)
         except Exception as error:
             # A bug of ours before anything left is a bug; after that it leaves an outcome in doubt.
             if not mark.bytes_left and not isinstance(error, aiohttp.ClientError | OSError):
                 raise
             reason = self._reason(error)
             return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
-        finally:
-            _mark.reset(token)
-
-    def _without_secrets(self, body: bytes) -> bytes:
-        """Blot out credentials that an answer echoes."""
-        for secret in self._secrets:
-            body = body.replace(secret, b"[removed]")
-        return body
 
     def _reason(self, error: Exception) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
-        timeouts = self._config.timeouts
+        timeouts, host = self._config.timeouts, self._origin.host
         words: dict[type[Exception], str] = {
-            aiohttp.ClientConnectorDNSError: "the host's name was not found",
-            aiohttp.ClientConnectorCertificateError: "the host's certificate is not trusted",
-            aiohttp.ClientSSLError: "TLS could not be agreed on",
+            aiohttp.ClientConnectorDNSError: f"the name {host} was not found",
+            aiohttp.ClientConnectorCertificateError: f"the certificate of {host} is not trusted",
+            aiohttp.ClientSSLError: f"TLS with {host} failed",
             aiohttp.ClientProxyConnectionError: "the proxy could not be reached",
             aiohttp.ClientHttpProxyError: "the proxy refused",
-            aiohttp.ClientConnectorError: "the host could not be reached",
+            aiohttp.ClientConnectorError: f"{host} could not be reached",
             aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect} s",
             aiohttp.ServerTimeoutError: f"no answer for {timeouts.read} s",
             TimeoutError: f"no answer within {timeouts.total} s",
@@ -187,14 +186,27 @@ class Transport:
             aiohttp.ClientOSError: "the connection broke",
         }
         told = next((text for kind, text in words.items() if isinstance(error, kind)), None)
+        told = told or f"the call failed ({type(error).__name__})"
         number = getattr(error, "errno", None)
-        detail = f" ({os.strerror(number)})" if isinstance(number, int) and number > 0 else ""
-        return (told or f"the call failed ({type(error).__name__})") + detail
+        # The numbers of TLS are its own.
+        if isinstance(error, aiohttp.ClientSSLError) or not isinstance(number, int) or number <= 0:
+            return told
+        return f"{told} ({os.strerror(number)})"
 
 
 def _streamed(body: bytes | None) -> bytes | BytesIO | None:
     """Return a body as aiohttp wants it: a large one in pieces, so that the loop is not held up."""
     return BytesIO(body) if body is not None and len(body) > LARGE_BODY else body
+
+
+def _authentication(config: ClientConfig) -> dict[str, str]:
+    # https://developers.vtex.com/docs/guides/authentication
+    if config.user_token is not None:
+        return {"VtexIdclientAutCookie": config.user_token}
+    return {
+        "X-VTEX-API-AppKey": config.app_key or "",
+        "X-VTEX-API-AppToken": config.app_token or "",
+    }
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

@@ -38,7 +38,16 @@ from vtex_invoice_async.models import (
 )
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
-__all__ = ["converter", "encode_body", "inexpressible", "problems_of", "read", "row_converter"]
+__all__ = [
+    "INVOICE_NAMES",
+    "ITEM_NAMES",
+    "converter",
+    "encode_body",
+    "inexpressible",
+    "problems_of",
+    "read",
+    "row_converter",
+]
 
 T = TypeVar("T")
 
@@ -165,7 +174,11 @@ def _problems(error: BaseException, where: str, orders_api: OrdersApi) -> Iterat
         case ForbiddenExtraKeysError():
             for key in sorted(map(str, error.extra_fields)):
                 place = f"{where}.{printable(key, 40)}".lstrip(".")
-                yield Problem(code="unknown-key", field=place, message="is not a key of VTEX's")
+                yield Problem(
+                    code="unknown-key",
+                    field=place,
+                    message=f"is not a key of the {orders_api} dialect",
+                )
         case KeyError():
             yield Problem(code="required", field=where.lstrip("."), message="is missing")
         case _:
@@ -224,7 +237,9 @@ def _receipt_document(receipt: Receipt) -> dict[str, object]:
 
 def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made = Converter(forbid_extra_keys=forbid_extra_keys)
-    made.register_structure_hook(int, encodings.exactly(int, "a whole number (money is in cents)"))
+    made.register_structure_hook(
+        int, encodings.exactly(int, "a whole number (of cents, if it is money)")
+    )
     made.register_structure_hook(str, encodings.exactly(str, "text"))
     made.register_structure_hook(bool, encodings.exactly(bool, "true or false"))
     made.register_structure_hook(datetime, encodings.read_date_time)
@@ -251,6 +266,12 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
         else override(unstruct_hook=encodings.write_date),
         items=override(omit_if_default=False),
     )
+    _register_tracking(made)
+    _register_order(made)
+    return made
+
+
+def _register_tracking(made: Converter) -> None:
     always = override(omit_if_default=False)
     _register(made, TrackingInfo, tracking_url=always, dispatched_date=always)
     _register(made, TrackingEvent)
@@ -260,13 +281,13 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
         delivered_date=override(omit_if_default=False, unstruct_hook=encodings.write_minute),
         events=always,
     )
-    _register_order(made)
-    return made
 
 
 def _register_order(made: Converter) -> None:
-    for plain in (OrderTotal, PriceDefinition, PackageItem, CourierStatus):
+    for plain in (OrderTotal, PriceDefinition, CourierStatus):
         _register(made, plain)
+    lenient = override(struct_hook=encodings.readable_whole)
+    _register(made, PackageItem, item_index=lenient, quantity=lenient, price=lenient)
     _register(made, OrderItem, before=_one_price_definition)
     _register(
         made,
@@ -316,15 +337,22 @@ def _register(
     made.register_unstructure_hook(kind, unstructure if after is dict else to_document)
 
 
+def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:
+    """In what VTEX shows, null is as good as absent, for lists too."""
+    return {key: value for key, value in document.items() if value is not None}
+
+
 def _one_price_definition(item: dict[str, Any]) -> dict[str, Any]:
     """VTEX's schema says `priceDefinitions`, its example `priceDefinition`: either is read."""
-    found = item.get("priceDefinition", item.get("priceDefinitions"))
+    found = item.get("priceDefinition")
+    if found is None:
+        found = item.get("priceDefinitions")
     return item | {"priceDefinition": found if isinstance(found, dict) else None}
 
 
 def _keep_raw_date(package: dict[str, Any]) -> dict[str, Any]:
     raw = package.get("issuanceDate")
-    return package | {"rawIssuanceDate": raw if isinstance(raw, str) else None}
+    return _without_nulls(package) | {"rawIssuanceDate": raw if isinstance(raw, str) else None}
 
 
 def _drop_raw_date(package: dict[str, Any]) -> dict[str, Any]:
@@ -334,7 +362,7 @@ def _drop_raw_date(package: dict[str, Any]) -> dict[str, Any]:
 
 def _flat_packages(order: dict[str, Any]) -> dict[str, Any]:
     """Lift the packages; null is an order without any, a missing key says nothing."""
-    flat = {key: value for key, value in order.items() if key != "packages"}
+    flat = {key: value for key, value in _without_nulls(order).items() if key != "packages"}
     attachment = order.get("packageAttachment", {})
     if attachment is None:
         attachment = {"packages": None}

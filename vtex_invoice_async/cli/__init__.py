@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,13 +9,15 @@ from typing import TypeVar
 import click
 
 from vtex_invoice_async.errors import ConfigError, VtexInvoiceError
+from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["main", "run"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
-INTERNAL = 70
+EXTRA = {"click", "dotenv", "rich"}
+"""What the `cli` extra brings."""
 
 
 def run() -> int:
@@ -30,16 +31,16 @@ def run() -> int:
         return 130
     except ConfigError as error:
         click.echo(f"vtex-invoice: {error}", err=True)
-        return 2
+        return Exit.USAGE
     except VtexInvoiceError as error:
         click.echo(f"vtex-invoice: {error}", err=True)
-        return INTERNAL
-    except ModuleNotFoundError:
-        raise
-    except Exception:  # noqa: BLE001  the last line of defence: never exit 0, never a silent end
+        return Exit.INTERNAL
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in EXTRA:
+            raise
         traceback.print_exc()
         click.echo("vtex-invoice: this is a bug; what was sent is not known here", err=True)
-        return INTERNAL
+        return Exit.INTERNAL
     return code if isinstance(code, int) else 0
 
 
@@ -56,7 +57,7 @@ def account_options(command: F) -> F:
         click.option(
             "--env-file",
             type=click.Path(exists=True, dir_okay=False),
-            help="A file with VTEX_... lines; the environment goes before it.",
+            help="Read VTEX_... lines from a file; what is set already wins.",
         ),
     ):
         command = option(command)
@@ -91,7 +92,11 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
     "--timeout", type=click.FloatRange(0.1, 3_600), help="Seconds that one attempt may take."
 )
 @click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
-@click.option("--sandbox", is_flag=True, help="Rehearse: send to a private sandbox instead.")
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Rehearse: send to a private sandbox instead; no account is needed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="Neither progress nor summary.")
 @click.pass_context
@@ -123,7 +128,3 @@ def sandbox(context: click.Context, /, **_: object) -> int:
     from vtex_invoice_async.cli.sandbox import SandboxOptions, run_sandbox
 
     return run_sandbox(SandboxOptions(**context.params))
-
-
-if __name__ == "__main__":
-    sys.exit(run())

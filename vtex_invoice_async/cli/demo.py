@@ -8,15 +8,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import click
-import orjson
 from attrs import evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.bulk import work_through
-from vtex_invoice_async.cli.display import percentile, stderr, table, ticker
+from vtex_invoice_async.cli.display import percentile, say_json, stderr, table, ticker
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.errors import CallError
+from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, InvoiceItem, Order, TrackingInfo
 from vtex_invoice_async.outcome import InvoiceJob
 from vtex_invoice_async.sandbox import Sandbox
@@ -75,8 +74,9 @@ async def _demo(orders: int, concurrency: int, *, as_json: bool) -> int:
             "tracking": tracking.states,
             "sandbox_agrees": agrees,
         }
-        click.echo(orjson.dumps(said))
-    return 0 if agrees else 4
+        say_json(said)
+    confirmed = invoices.states["confirmed"] == tracking.states["confirmed"] == orders
+    return Exit.CONFIRMED if agrees and confirmed else Exit.IN_DOUBT
 
 
 def _whole(order: Order) -> InvoiceJob:
@@ -132,6 +132,7 @@ async def _tracked(
             return type(error).__name__, time.perf_counter() - started
         return "confirmed", time.perf_counter() - started
 
-    width = client.config.max_concurrency
-    async for result in work_through(jobs, track, width=width, grace=client.config.timeouts.total):
+    async for result in work_through(
+        jobs, track, width=client.config.max_concurrency, grace=0, ready=lambda: None
+    ):
         yield result

@@ -1,15 +1,16 @@
-"""What people see: on stderr, live on a terminal and as plain lines elsewhere."""
+"""What people see, on stderr: live on a terminal, as plain lines elsewhere; and data, on stdout."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import orjson
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,59 +22,91 @@ from rich.progress import (
 )
 from rich.table import Table
 
-__all__ = ["Ticker", "percentile", "stderr", "ticker"]
+__all__ = ["Ticker", "percentile", "say_json", "stderr", "table", "ticker"]
 
 PLAIN_EVERY = 5.0
 """Seconds between lines where there is no terminal."""
 
 
-def stderr(*, quiet: bool = False) -> Console:
-    """Return the console that people read."""
-    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=not sys.stderr.isatty())
+def stderr() -> Console:
+    """Return the console that people read; what it prints is never taken for markup."""
+    plain = not sys.stderr.isatty()
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=plain)
+
+
+def say_json(document: object) -> None:
+    """Write one JSON object to stdout; what cannot be written is said on stderr."""
+    text = orjson.dumps(document).decode() + "\n"
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(f"stdout: {error.strerror}\n{text}")
+        # Python flushes once more when it ends, and would fail there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Ticker:
-    """Shows how far a run is: a bar on a terminal, else a line every few seconds."""
+    """Counts the steps of a run, and shows them."""
 
-    def __init__(self, console: Console, title: str, total: int, bar: Progress | None) -> None:
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._console = console
-        self._title = title
-        self._total = total
-        self._bar = bar
-        self._task = TaskID(0) if bar is None else bar.add_task(title, total=total, counts="")
-        self._spoke = time.monotonic()
 
     def tick(self, state: str) -> None:
         """Count one more that ended in *state*."""
         self.counts[state] += 1
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, counts=self._words())
-        elif time.monotonic() - self._spoke >= PLAIN_EVERY:
-            self._spoke = time.monotonic()
-            done = self.counts.total()
-            self._console.print(f"{self._title}: {done:,} of {self._total:,}; {self._words()}")
+        self._show()
+
+    def _show(self) -> None:
+        """Show nothing."""
 
     def _words(self) -> str:
         return ", ".join(f"{count:,} {state}" for state, count in self.counts.items())
 
 
+class _Bar(Ticker):
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        super().__init__()
+        self._progress = progress
+        self._task = task
+
+    def _show(self) -> None:
+        self._progress.update(self._task, advance=1, counts=self._words())
+
+
+class _Lines(Ticker):
+    def __init__(self, console: Console, title: str, total: int) -> None:
+        super().__init__()
+        self._console = console
+        self._title = title
+        self._total = total
+        self._spoke = time.monotonic()
+
+    def _show(self) -> None:
+        if time.monotonic() - self._spoke >= PLAIN_EVERY:
+            self._spoke = time.monotonic()
+            done = self.counts.total()
+            self._console.print(f"{self._title}: {done:,} of {self._total:,}; {self._words()}")
+
+
 @contextmanager
-def ticker(console: Console, title: str, total: int) -> Iterator[Ticker]:
-    """Show a run of *total* steps for as long as the block lasts."""
-    if not console.is_terminal or console.quiet:
-        yield Ticker(console, title, total, None)
-        return
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[counts]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as bar:
-        yield Ticker(console, title, total, bar)
+def ticker(console: Console, title: str, total: int, *, quiet: bool = False) -> Iterator[Ticker]:
+    """Show a run of *total* steps: a bar on a terminal, else a line every few seconds."""
+    if quiet:
+        yield Ticker()
+    elif not console.is_terminal:
+        yield _Lines(console, title, total)
+    else:
+        with Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        ) as progress:
+            yield _Bar(progress, progress.add_task(title, total=total, counts=""))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -85,9 +118,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     """Return a table of names and figures."""
-    made = Table(title=escape(title), title_justify="left", show_header=False)
+    made = Table(title=title, title_justify="left", show_header=False)
     made.add_column()
     made.add_column(justify="right")
     for name, figure in rows:
-        made.add_row(escape(name), escape(figure))
+        made.add_row(name, figure)
     return made

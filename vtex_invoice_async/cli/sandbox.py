@@ -8,17 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-import orjson
 from attrs import frozen
 
+from vtex_invoice_async.cli.display import say_json
 from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.sources import Row
+from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
-from vtex_invoice_async.outcome import InvoiceJob
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
 from vtex_invoice_async.vocabulary import OrdersApi
-
-BAD_INPUT = 65
 
 __all__ = ["SandboxOptions", "orders_for", "run_sandbox"]
 
@@ -42,11 +41,11 @@ def run_sandbox(options: SandboxOptions) -> int:
     if options.orders_for is not None:
         with Path(options.orders_for).open("rb") as file:
             plan = Plan(file, OrdersApi(options.orders_api))
-            problems = list(plan.check())
-            if plan.invalid:
-                click.echo(f"{options.orders_for}:{problems[0]}", err=True)
-                return BAD_INPUT
-            orders = orders_for(plan.jobs())
+            bad = [row for row in plan.check() if row.problem.severity == "refuse"]
+            if bad:
+                click.echo("\n".join(f"{options.orders_for}:{row}" for row in bad), err=True)
+                return Exit.BAD_INPUT
+            orders = orders_for(plan.rows())
     return asyncio.run(_serve(options, orders))
 
 
@@ -66,20 +65,23 @@ async def _serve(options: SandboxOptions, orders: int | list[Order]) -> int:
                 "app_key": sandbox.app_key,
                 "app_token": sandbox.app_token,
             }
-            click.echo(orjson.dumps(said))
+            say_json(said)
         else:
             click.echo(
                 "".join(f"export {name}={value}\n" for name, value in environ.items()), nl=False
             )
-            click.echo(f"{len(sandbox.book):,} orders; stop it with Ctrl-C", err=True)
+            some = ", ".join(order.order_id for order in sandbox.orders[:3])
+            click.echo(
+                f"Orders: {len(sandbox.book):,}, such as {some}. Stop with Ctrl-C.", err=True
+            )
         await stopped.wait()
-        click.echo(f"{sandbox.applied.total():,} invoices taken", err=True)
+        click.echo(f"Invoices taken: {sandbox.applied.total():,}", err=True)
     return 0
 
 
-def orders_for(jobs: Iterable[InvoiceJob]) -> list[Order]:
-    """Return orders that the invoices of *jobs* fit on."""
+def orders_for(rows: Iterable[Row]) -> list[Order]:
+    """Return orders that the invoices of *rows* fit on."""
     invoices: dict[str, list[Invoice]] = {}
-    for job in jobs:
-        invoices.setdefault(job.order_id, []).append(job.invoice)
+    for row in rows:
+        invoices.setdefault(row.job.order_id, []).append(row.job.invoice)
     return [fitting_order(order_id, found) for order_id, found in invoices.items()]

@@ -8,32 +8,30 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from pathlib import Path
 from typing import BinaryIO
 
-import click
-import orjson
 from attrs import asdict, evolve, frozen
 from rich.console import Console
-from rich.markup import escape
 
-from vtex_invoice_async.cli.display import stderr, table, ticker
+from vtex_invoice_async.cli.display import say_json, stderr, table, ticker
 from vtex_invoice_async.cli.sandbox import orders_for
 from vtex_invoice_async.cli.settings import read_settings
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig, Timeouts, orders_api_of
 from vtex_invoice_async.errors import CallError
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.summary import Ending, Summary, exit_code
+from vtex_invoice_async.jobs.sources import Row
+from vtex_invoice_async.jobs.summary import Ending, Exit, Summary, exit_code
 from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
 from vtex_invoice_async.sandbox import Sandbox
 
 __all__ = ["SendOptions", "run_send"]
 
-BAD_INPUT = 65
 SHOWN_PROBLEMS = 50
 
 
@@ -67,7 +65,7 @@ class SendOptions:
 
 def run_send(options: SendOptions) -> int:
     """Check the file, send it, say how it went; return the exit code."""
-    console = stderr(quiet=options.quiet)
+    console = stderr()
     with ExitStack() as stack:
         file = stack.enter_context(_opened(options.file))
         settings = read_settings(
@@ -79,17 +77,23 @@ def run_send(options: SendOptions) -> int:
         # A rehearsal needs no account; its dialect is that of the account all the same.
         config = None if options.sandbox else ClientConfig.from_env(settings)
         plan = Plan(file, config.orders_api if config else orders_api_of(settings))
-        if not _is_sound(plan, options, console):
-            summary = Summary(invalid=plan.invalid, duplicates=plan.duplicates, exit_code=BAD_INPUT)
-        else:
+        if _is_sound(plan, options, console):
             summary = asyncio.run(_send(plan, config, options, console))
+        else:
+            summary = Summary(
+                planned=plan.planned,
+                not_sent=plan.planned,
+                invalid=plan.invalid,
+                duplicates=plan.duplicates,
+                exit_code=Exit.BAD_INPUT,
+            )
     _tell(summary, options, console)
     return summary.exit_code
 
 
 def _opened(path: str) -> BinaryIO:
     """Return the input as a file that can be read twice; a pipe is spooled."""
-    file = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115  the caller closes it
+    file = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115  ended below
     if path != "-" and file.seekable():
         return file
     spool = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
@@ -100,21 +104,25 @@ def _opened(path: str) -> BinaryIO:
 
 def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
-    shown = 0
-    for problem in plan.check():
-        shown += 1
-        if shown <= SHOWN_PROBLEMS:
-            console.print(escape(f"{options.file}:{problem}"))
-    if shown > SHOWN_PROBLEMS:
-        console.print(f"... and {shown - SHOWN_PROBLEMS:,} more")
+    # Warnings are counted apart, so that they cannot crowd out what keeps the file from being sent.
+    found: Counter[str] = Counter()
+    for row in plan.check():
+        severity = row.problem.severity
+        found[severity] += 1
+        if found[severity] <= SHOWN_PROBLEMS:
+            word = "warning: " if severity == "warn" else ""
+            console.print(f"{options.file}:{row.line}:{row.column}: {word}{row.problem}")
+    for severity, name in (("refuse", "problems"), ("warn", "warnings")):
+        if found[severity] > SHOWN_PROBLEMS:
+            console.print(f"... and {found[severity] - SHOWN_PROBLEMS:,} more {name}")
     if plan.invalid and not options.skip_invalid:
         console.print(
-            f"{plan.invalid:,} rows cannot be sent, so nothing was. "
+            f"Nothing was sent. Rows that cannot be: {plan.invalid:,}. "
             "Correct them, or send the others with --skip-invalid."
         )
         return False
     if not plan.planned:
-        console.print("There is nothing to send: give a JSON object a line.")
+        console.print("There is nothing to send: no line holds a sound invoice.")
         return False
     return True
 
@@ -124,23 +132,25 @@ class _Run:
 
     def __init__(self, plan: Plan, console: Console, main: asyncio.Task[object]) -> None:
         self.planned = plan.planned
-        self.states: Counter[State] = Counter()
         self.signal: int | None = None
-        self.unauthorized = False
-        self.answered = False
         self.crashed = False
+        self._states: Counter[State] = Counter()
+        self._unauthorized = False
+        self._answered = False
         self._plan = plan
         self._console = console
         self._main = main
-        self._taken = 0
+        self._in_flight: dict[int, Row] = {}
+        """By the identity of their jobs."""
 
     def jobs(self) -> Iterator[InvoiceJob]:
         """Yield the plan's invoices until something stops the run."""
-        for job in self._plan.jobs():
-            if self.signal is not None or self.unauthorized:
+        for row in self._plan.rows():
+            if self.signal is not None or self._unauthorized:
+                self._console.print(f"Not begun: the invoices from line {row.line} on.")
                 return
-            self._taken += 1
-            yield job
+            self._in_flight[id(row.job)] = row
+            yield row.job
 
     def interrupt(self, number: int) -> None:
         """Drain at the first signal; leave at once at the second."""
@@ -149,24 +159,33 @@ class _Run:
             return
         self.signal = number
         self._console.print(
-            "Interrupted: no more are sent, those in flight are awaited; once more to leave at once"
+            "Interrupted: no more are sent, those in flight are awaited; once more to leave at once."
         )
 
     def see(self, outcome: Outcome) -> None:
         """Count how a job ended; say so where it needs a person."""
-        self.states[outcome.state] += 1
+        row = self._in_flight.pop(id(outcome.job))
+        self._states[outcome.state] += 1
         error = outcome.error
         status = error.status if isinstance(error, CallError) else None
-        self.answered |= outcome.receipt is not None or status is not None
-        self.unauthorized |= status in {401, 403}
+        self._answered |= outcome.receipt is not None or status is not None
+        if status in {401, 403} and not self._unauthorized:
+            self._unauthorized = True
+            self._console.print("VTEX refuses the credentials or their role: no more are sent.")
         if error is not None:
-            number = outcome.job.invoice.invoice_number
-            self._console.print(escape(f"invoice {number}, {outcome.state}: {error}"))
+            self._name(row, outcome.state, str(error))
+
+    def _name(self, row: Row, state: State, told: str) -> None:
+        number = row.job.invoice.invoice_number
+        self._console.print(f"line {row.line}, invoice {number}, {state}: {told}")
 
     def summary(self, elapsed: float) -> Summary:
         """Return the counts; an invoice that was taken and never heard of again is in doubt."""
-        in_doubt = self.states[State.IN_DOUBT] + self._taken - self.states.total()
-        confirmed, rejected = self.states[State.CONFIRMED], self.states[State.REJECTED]
+        for row in self._in_flight.values():
+            told = f"it was in flight; read order {row.job.order_id} before sending it again"
+            self._name(row, State.IN_DOUBT, told)
+        in_doubt = self._states[State.IN_DOUBT] + len(self._in_flight)
+        confirmed, rejected = self._states[State.CONFIRMED], self._states[State.REJECTED]
         # Every row was checked as sending checks it, so that none ends as INVALID here.
         counted = Summary(
             planned=self.planned,
@@ -180,8 +199,8 @@ class _Run:
         )
         ending = Ending(
             crashed=self.crashed,
-            unauthorized=self.unauthorized,
-            unanswered=bool(self.states) and not self.answered,
+            unauthorized=self._unauthorized,
+            unanswered=bool(self._states) and not self._answered,
             signal=self.signal,
         )
         return evolve(counted, exit_code=exit_code(counted, ending))
@@ -200,11 +219,11 @@ async def _send(
     try:
         async with AsyncExitStack() as stack:
             if config is None:
-                sandbox = await stack.enter_async_context(Sandbox(orders_for(plan.jobs())))
+                sandbox = await stack.enter_async_context(Sandbox(orders_for(plan.rows())))
                 config = evolve(sandbox.config, orders_api=plan.orders_api)
             client = await stack.enter_async_context(VtexInvoiceClient(options.apply_to(config)))
             outcomes = await stack.enter_async_context(aclosing(client.notify_many(run.jobs())))
-            with ticker(console, "invoices", run.planned) as shown:
+            with ticker(console, "invoices", run.planned, quiet=options.quiet) as shown:
                 async for outcome in outcomes:
                     run.see(outcome)
                     shown.tick(outcome.state.replace("_", " "))
@@ -213,7 +232,7 @@ async def _send(
             raise
     except Exception:  # noqa: BLE001  the counts are still owed to the user
         run.crashed = True
-        console.print_exception()
+        console.print(traceback.format_exc())
     return run.summary(time.perf_counter() - started)
 
 
@@ -226,6 +245,7 @@ def _tell(summary: Summary, options: SendOptions, console: Console) -> None:
         and name != "exit_code"
         and (count or name in {"planned", "confirmed"})
     ]
-    console.print(table(f"{options.file} in {summary.elapsed_s:.1f} s", figures))
+    if not options.quiet:
+        console.print(table(f"{options.file} in {summary.elapsed_s:.1f} s", figures))
     if options.as_json:
-        click.echo(orjson.dumps(counts))
+        say_json(counts)

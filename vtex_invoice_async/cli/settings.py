@@ -21,7 +21,9 @@ def read_settings(
 ) -> Mapping[str, str]:
     """Return the `VTEX_...` settings: an option goes before the environment, the environment before the file."""
     try:
-        from_file: Mapping[str, str | None] = dotenv_values(env_file) if env_file else {}
+        from_file: Mapping[str, str | None] = (
+            dotenv_values(env_file, interpolate=False) if env_file else {}
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{env_file} cannot be read: {type(error).__name__}") from None
     given = {"VTEX_ACCOUNT": account, "VTEX_ORDERS_API": orders_api, "VTEX_BASE_URL": base_url}

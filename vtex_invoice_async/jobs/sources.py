@@ -56,6 +56,9 @@ class Row:
     """A sound row."""
 
     line: int
+    key: bytes
+    """Names the invoice: its order and its number."""
+
     job: InvoiceJob
     body: bytes
     """What would be sent."""
@@ -69,6 +72,8 @@ class BadRow:
 
     line: int
     problems: tuple[RowProblem, ...]
+    key: bytes | None = None
+    """Names the invoice, where that much can be read."""
 
 
 def read_json_lines(file: BinaryIO, orders_api: OrdersApi) -> Iterator[Row | BadRow]:
@@ -81,7 +86,7 @@ def read_json_lines(file: BinaryIO, orders_api: OrdersApi) -> Iterator[Row | Bad
         try:
             yield _row(number, raw, orders_api)
         except _BadLineError as error:
-            yield BadRow(line=number, problems=error.problems)
+            yield BadRow(line=number, problems=error.problems, key=error.key)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
@@ -95,8 +100,9 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 class _BadLineError(Exception):
-    def __init__(self, problems: Iterable[RowProblem]) -> None:
+    def __init__(self, problems: Iterable[RowProblem], key: bytes | None = None) -> None:
         self.problems = tuple(problems)
+        self.key = key
         super().__init__()
 
 
@@ -105,9 +111,11 @@ def _row(line: int, raw: bytes, orders_api: OrdersApi) -> Row:
     document = _document(line, text)
 
     def fail(problems: Iterable[Problem]) -> NoReturn:
-        raise _BadLineError(_located(line, text, problem) for problem in problems) from None
+        located = (_located(line, text, problem) for problem in problems)
+        raise _BadLineError(located, key) from None
 
     order_id = document.pop("orderId", None)
+    key = _key(order_id, document.get("invoiceNumber"))
     document.pop(OURS, None)
     if not isinstance(order_id, str):
         fail(
@@ -122,10 +130,17 @@ def _row(line: int, raw: bytes, orders_api: OrdersApi) -> Row:
         fail(error.problems)
     return Row(
         line=line,
+        key=_key(order_id, invoice.invoice_number) or b"",
         job=InvoiceJob(order_id=order_id, invoice=invoice),
         body=request.body or b"",
         warnings=tuple(_located(line, text, w) for w in _zone_warnings(document, orders_api)),
     )
+
+
+def _key(order_id: Json, number: Json) -> bytes | None:
+    if not isinstance(order_id, str) or not isinstance(number, str):
+        return None
+    return f"{order_id}\0{number}".encode(errors="replace")
 
 
 def _decoded(line: int, raw: bytes) -> str:
@@ -145,12 +160,19 @@ def _document(line: int, text: str) -> dict[str, Json]:
         column = text.rfind(json.dumps(error.key, ensure_ascii=False)) + 1
         raise _broken(line, max(column, 1), f"has the key {error.key[:40]!r} twice") from None
     except JSONDecodeError as error:
-        raise _broken(line, error.colno, f"is not JSON: {error.msg}") from None
+        raise _broken(line, error.colno, f"is not JSON: {error.msg}{_hint(text)}") from None
     except (ValueError, RecursionError) as error:
         raise _broken(line, 1, f"is not JSON: {error}"[:200]) from None
     if not isinstance(found, dict):
         raise _broken(line, 1, "must be a JSON object")
     return found
+
+
+def _hint(text: str) -> str:
+    line = text.strip()
+    if line.startswith("["):
+        return "; give one JSON object a line, not a list of them"
+    return "; is there a comma behind it?" if line.endswith(",") else ""
 
 
 class _DuplicateKeyError(Exception):
@@ -190,6 +212,7 @@ def _zone_warnings(document: dict[str, Json], orders_api: OrdersApi) -> Iterator
             continue
         yield Problem(
             code="no-offset",
+            severity="warn",
             field=key,
             message="has no offset and is taken as UTC; write one, such as T18:25:43-03:00",
             source="https://developers.vtex.com/docs/guides/formatting-order-invoicing-time",

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from attrs import frozen
 
-__all__ = ["Ending", "Summary", "exit_code"]
+__all__ = ["Ending", "Exit", "Summary", "exit_code"]
+
+
+class Exit(IntEnum):
+    """What the command line ends with; 128 and more are signals."""
+
+    CONFIRMED = 0
+    USAGE = 2
+    REJECTED = 3
+    IN_DOUBT = 4
+    BAD_INPUT = 65
+    UNANSWERED = 69
+    INTERNAL = 70
+    NOT_SENT = 75
+    UNAUTHORIZED = 77
 
 
 @frozen(kw_only=True)
@@ -54,15 +70,15 @@ class Summary:
 def exit_code(summary: Summary, ending: Ending) -> int:
     """Return the code that says the most: who must act comes before who may wait."""
     if ending.crashed:
-        return 70
+        return Exit.INTERNAL
     if ending.unauthorized:
-        return 77
+        return Exit.UNAUTHORIZED
     if ending.signal is not None:
         return 128 + ending.signal
     if summary.in_doubt or summary.absent or summary.conflict or summary.held:
-        return 4
+        return Exit.IN_DOUBT
     if ending.unanswered:
-        return 69
+        return Exit.UNANSWERED
     if summary.not_sent:
-        return 75
-    return 3 if summary.rejected or summary.invalid else 0
+        return Exit.NOT_SENT
+    return Exit.REJECTED if summary.rejected or summary.invalid else Exit.CONFIRMED

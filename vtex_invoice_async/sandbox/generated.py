@@ -19,6 +19,9 @@ from vtex_invoice_async.models import (
     PriceDefinition,
 )
 
+MOST_LINES = 1_000
+"""Of an order made to fit; an invoice may name a line beyond them all the same."""
+
 __all__ = ["fitting_order", "generate_orders"]
 
 
@@ -43,10 +46,11 @@ def fitting_order(order_id: str, invoices: Iterable[Invoice]) -> Order:
     returns = sum(i.invoice_value for i in found if i.type is InvoiceType.INPUT)
     skus = {item.id: None for i in found for item in i.items if item.id is not None}
     indexes = [item.item_index for i in found for item in i.items if item.item_index is not None]
-    names = [*skus, *(str(7_060_000 + n) for n in range(len(skus), max(indexes, default=0) + 1))]
-    lines = [OrderItem(id=name, quantity=1, seller="1", price=0) for name in names]
+    lines = min(max(indexes, default=0) + 1, MOST_LINES)
+    names = [*skus, *(str(7_060_000 + n) for n in range(len(skus), lines))]
+    items = [OrderItem(id=name, quantity=1, seller="1", price=0) for name in names]
     sequence = str(crc32(order_id.encode()))
-    order = _order(order_id, lines, sequence=sequence, freight=sales + returns)
+    order = _order(order_id, items, sequence=sequence, freight=sales + returns)
     if not returns:
         return order
     # What is returned was sold before.

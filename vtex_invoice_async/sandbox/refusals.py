@@ -17,6 +17,7 @@ __all__ = [
     "FORBIDDEN",
     "FORBIDDEN_DOCUMENT",
     "INVOICE_NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
     "ORDER_NOT_FOUND",
     "ORDER_NOT_FOUND_DOCUMENT",
     "ROUTE_NOT_FOUND",
@@ -78,6 +79,8 @@ ROUTE_NOT_FOUND: Final = Refusal(
         "requestId": "f19875630eac47a588b2e32250292f4a",
     },
 )
+
+METHOD_NOT_ALLOWED: Final = _problem(405, "rfc7231#section-6.5.5", "Method Not Allowed")
 
 # VTEX quotes the messages of these; the codes, and what surrounds them, are ours.
 INVOICE_NOT_FOUND: Final = _oms(404, "OMS404", "Invoice Not Found")

@@ -35,6 +35,9 @@ __all__ = ["Role", "Sandbox"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOST: Final = "127.0.0.1"
+SHUTDOWN: Final = 0.5
+"""Seconds that a request in the works may still take when the sandbox ends."""
+
 ACCOUNT: Final = "sandbox"
 DOCUMENT: Final = "/api/orders/"
 
@@ -70,6 +73,8 @@ class Sandbox:
         settle_delay: float = 0,
         roles: Collection[Role] = tuple(Role),
     ) -> None:
+        if isinstance(orders, str) or (isinstance(orders, int) and orders < 0):
+            raise ConfigError("orders must be how many to generate, or the orders themselves")
         chance = random.Random(seed)  # noqa: S311  made-up orders, not secrets
         found = generate_orders(orders, chance) if isinstance(orders, int) else orders
         self.book = OrderBook(found, chance=chance, settle_delay=settle_delay)
@@ -129,13 +134,14 @@ class Sandbox:
                 web.post(f"{document}/actions/start-handling", self._start_handling),
             ]
         )
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=False)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
         await runner.setup()
         try:
             await web.TCPSite(runner, HOST, self._port).start()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             await runner.cleanup()
-            raise ConfigError(f"port {self._port} of {HOST}: {error.strerror}") from None
+            told = error.strerror if isinstance(error, OSError) else "there is no such port"
+            raise ConfigError(f"port {self._port} of {HOST}: {told}") from None
         self._runner = runner
         return self
 
@@ -152,12 +158,14 @@ class Sandbox:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         # A page in a browser may be told that its own host is this one (DNS rebinding).
-        if request.url.host not in {HOST, "localhost"}:
+        if not _is_ours(request):
             return _no(Refusal(status=421, body="This sandbox answers on loopback only"))
         # Read before anything else: who hangs up now has sent it all the same.
         await request.read()
         if self._latency:
             await asyncio.sleep(self._latency)
+        if isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed):
+            return _no(refusals.METHOD_NOT_ALLOWED)
         if "order" not in request.match_info:
             return _no(refusals.ROUTE_NOT_FOUND)
         if not self._knows(request):
@@ -212,6 +220,13 @@ class Sandbox:
         order_id = request.match_info["order"]
         refusal = self.book.start_handling(order_id, document=_is_document(request))
         return web.Response(status=204) if refusal is None else _no(refusal)
+
+
+def _is_ours(request: web.Request) -> bool:
+    try:
+        return request.url.host in {HOST, "localhost"}
+    except ValueError:
+        return False  # a Host header that is no host
 
 
 def _is_document(request: web.Request) -> bool:

@@ -1,0 +1,189 @@
+"""Each invoice of a file is sent once, and only if the file says one thing of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.vocabulary import OrdersApi
+
+
+def make_line(order_id: str = "1", number: str = "NFe1", value: Any = 2499, **more: Any) -> str:
+    return json.dumps(
+        {
+            "orderId": order_id,
+            "type": "Output",
+            "issuanceDate": "2026-01-31T18:25:43Z",
+            "invoiceNumber": number,
+            "invoiceValue": value,
+            "items": [{"id": "1234", "price": 2499, "quantity": 1}],
+            **more,
+        }
+    )
+
+
+def make_plan(*lines: str) -> Plan:
+    return Plan(io.BytesIO("\n".join(lines).encode()), OrdersApi.OMS)
+
+
+def counts(plan: Plan) -> tuple[int, int, int]:
+    return plan.planned, plan.invalid, plan.duplicates
+
+
+def keys(plan: Plan) -> list[tuple[str, str]]:
+    return [(row.job.order_id, row.job.invoice.invoice_number) for row in plan.rows()]
+
+
+A, A_OTHER, A_THIRD = make_line(), make_line(value=2500), make_line(value=2501)
+B, C = make_line(number="NFe2"), make_line(order_id="2")
+BAD = make_line(value=24.99)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected", "sent"),
+    [
+        ([], (0, 0, 0), []),
+        ([A, B, C], (3, 0, 0), [("1", "NFe1"), ("1", "NFe2"), ("2", "NFe1")]),
+        # To the letter, or in other words for the same
+        ([A, A], (1, 0, 1), [("1", "NFe1")]),
+        ([A, B, A, A], (2, 0, 2), [("1", "NFe1"), ("1", "NFe2")]),
+        ([A, make_line(value="2499")], (1, 0, 1), [("1", "NFe1")]),
+        ([A, make_line(job={"line": 7}, courier=None)], (1, 0, 1), [("1", "NFe1")]),
+        # With other contents neither can be trusted.
+        ([A, A_OTHER], (0, 2, 0), []),
+        ([A, B, A_OTHER], (1, 2, 0), [("1", "NFe2")]),
+        ([A, A_OTHER, A], (0, 3, 0), []),
+        ([A, A_OTHER, A_THIRD], (0, 3, 0), []),
+        ([A, A, A_OTHER], (0, 2, 1), []),
+        ([A, make_line(type="Input")], (0, 2, 0), []),
+        # A row that cannot be read whole may be the correction of one that can.
+        ([BAD, A], (0, 2, 0), []),
+        ([A, BAD], (0, 2, 0), []),
+        ([A, BAD, A], (0, 3, 0), []),
+        ([BAD, B], (1, 1, 0), [("1", "NFe2")]),
+        ([BAD, BAD], (0, 2, 0), []),
+        (["", A, " ", "{"], (1, 1, 0), [("1", "NFe1")]),
+    ],
+)
+def test_a_plan_counts_each_row_once_and_sends_each_invoice_once(
+    lines: list[str], expected: tuple[int, int, int], sent: list[tuple[str, str]]
+) -> None:
+    plan = make_plan(*lines)
+
+    problems = list(plan.check())
+
+    assert counts(plan) == expected
+    assert keys(plan) == sent
+    assert bool(problems) == bool(plan.invalid)
+
+
+def test_numbers_and_orders_are_compared_to_the_letter() -> None:
+    plan = make_plan(
+        make_line(number="NFe1"), make_line(number="nfe1"), make_line(number="NFe1 "),
+        make_line(order_id="1-01", number="1"), make_line(order_id="1", number="-011"),
+    )  # fmt: skip
+
+    list(plan.check())
+
+    assert counts(plan) == (5, 0, 0)
+
+
+def test_a_conflict_is_told_where_it_shows() -> None:
+    plan = make_plan(A, B, "", A_OTHER, A)
+
+    told = [(found.line, found.problem.code, found.problem.field) for found in plan.check()]
+
+    assert told == [(4, "conflict", "invoiceNumber"), (5, "conflict", "invoiceNumber")]
+
+
+def test_warnings_are_told_and_do_not_keep_a_row_back() -> None:
+    plan = make_plan(make_line(issuanceDate="2026-01-31T18:25:43"))
+
+    told = [found.problem.code for found in plan.check()]
+
+    assert told == ["no-offset"]
+    assert counts(plan) == (1, 0, 0)
+
+
+def test_every_problem_of_every_bad_row_is_told_by_line() -> None:
+    plan = make_plan(
+        A, make_line(number="9", value=24.99), "", make_line(number="8", value=True, type="x")
+    )
+
+    told = [(found.line, found.problem.field) for found in plan.check()]
+
+    assert told == [(2, "invoiceValue"), (4, "type"), (4, "invoiceValue")]
+
+
+def changed_after_check(before: list[str], after: list[str]) -> list[tuple[str, str]]:
+    file = io.BytesIO("\n".join(before).encode())
+    plan = Plan(file, OrdersApi.OMS)
+    list(plan.check())
+    file.seek(0)
+    file.truncate()
+    file.write("\n".join(after).encode())
+    return keys(plan)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sent"),
+    [
+        ([A, B], [A_OTHER, B], [("1", "NFe2")]),
+        ([A, B], [BAD, B], [("1", "NFe2")]),
+        ([A, B], [B], [("1", "NFe2")]),
+        ([A], [A, B], [("1", "NFe1")]),
+        ([A], [A, A], [("1", "NFe1")]),
+        ([A, B], [B, A], [("1", "NFe2"), ("1", "NFe1")]),
+        ([A, A_OTHER], [A], []),
+        ([BAD], [A], []),
+        ([A], [], []),
+    ],
+)
+def test_only_what_was_checked_is_sent(
+    before: list[str], after: list[str], sent: list[tuple[str, str]]
+) -> None:
+    assert changed_after_check(before, after) == sent
+
+
+def test_nothing_is_sent_from_a_file_that_was_not_checked() -> None:
+    assert keys(make_plan(A, B)) == []
+
+
+def test_the_jobs_can_be_taken_again() -> None:
+    plan = make_plan(A, B, A)
+    list(plan.check())
+
+    first, second = list(plan.rows()), list(plan.rows())
+
+    assert first == second
+    assert len(first) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("12"), st.sampled_from(["NFe1", "NFe2"]), st.integers(0, 2)),
+        max_size=8,
+    )
+)
+def test_the_counts_of_a_plan_always_add_up(rows: list[tuple[str, str, int]]) -> None:
+    plan = make_plan(*(make_line(*row) for row in rows))
+
+    list(plan.check())
+
+    sent = keys(plan)
+    values: dict[tuple[str, str], set[int]] = {}
+    for order_id, number, value in rows:
+        values.setdefault((order_id, number), set()).add(value)
+    # An invoice of nothing is a bad row, and spoils its like.
+    sound = (key for key, found in values.items() if len(found) == 1 and found != {0})
+    assert Counter(sent) == Counter(sound)
+    assert plan.planned == len(sent)
+    assert len(rows) == plan.planned + plan.invalid + plan.duplicates
