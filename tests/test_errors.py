@@ -23,6 +23,13 @@ from vtex_invoice_async.errors import (
     Conflict,
     Doubt,
     InvalidInvoice,
+    InvoiceAbsent,
+    InvoiceConflict,
+    JournalBusy,
+    JournalDamaged,
+    JournalError,
+    JournalMismatch,
+    JournalTooNew,
     NotAuthorized,
     NotSent,
     OrderNotFound,
@@ -54,6 +61,15 @@ PLAIN: list[type[CallError]] = [
     NotAuthorized,
     OrderNotFound,
     Conflict,
+    InvoiceConflict,
+    InvoiceAbsent,
+]
+JOURNAL: list[type[JournalError]] = [
+    JournalError,
+    JournalBusy,
+    JournalDamaged,
+    JournalTooNew,
+    JournalMismatch,
 ]
 
 
@@ -73,6 +89,7 @@ def make_call_error(kind: type[CallError] = CallError, text: str = "Order Not Fo
 EVERY: list[VtexInvoiceError] = [
     VtexInvoiceError("it did not end well"),
     ConfigError("account must be lower-case"),
+    *(kind("the journal cannot be used") for kind in JOURNAL),
     InvalidInvoice(PROBLEMS),
     InvalidInvoice([]),
     *map(make_call_error, PLAIN),

@@ -8,10 +8,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
+import orjson
 import pytest
 
 from tests.command_line import until
-from tests.factories import authentication, make_invoice
+from tests.factories import authentication, job_for, make_invoice
 from tests.plain_caller import (
     DELIVERED,
     DOCUMENT,
@@ -22,7 +23,7 @@ from tests.plain_caller import (
     body_for,
     calling,
 )
-from vtex_invoice_async import Order
+from vtex_invoice_async import Order, VtexInvoiceClient
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.models import OrderStatus
 from vtex_invoice_async.sandbox import Role, Sandbox
@@ -283,3 +284,22 @@ def test_settings_of_a_sandbox_that_does_not_run_cannot_be_asked_for() -> None:
 
     with pytest.raises(ConfigError, match="async with"):
         _ = sandbox.config
+
+
+async def test_whoever_holds_the_runs_token_is_told_what_was_taken(
+    client: VtexInvoiceClient, sandbox: Sandbox
+) -> None:
+    job = job_for(sandbox.orders[0])
+    await client.notify_invoice(job.order_id, job.invoice)
+
+    async with aiohttp.ClientSession() as session:
+        told: list[tuple[int, bytes]] = []
+        for token in (sandbox.control_token, "wrong", sandbox.app_token):
+            headers = {"X-Sandbox-Token": token}
+            async with session.get(f"{sandbox.url}/_sandbox/applied", headers=headers) as answer:
+                told.append((answer.status, await answer.read()))
+
+    counts = {"orderId": job.order_id, "invoiceNumber": job.invoice.invoice_number, "applied": 1}
+    assert told[0][0] == 200
+    assert orjson.loads(told[0][1]) == [counts]
+    assert told[1:] == [(403, b""), (403, b"")]

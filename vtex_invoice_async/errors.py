@@ -3,12 +3,16 @@
     VtexInvoiceError
     ├── ConfigError            settings, or the use of a client, make no sense; nothing was sent
     ├── InvalidInvoice         refused here, before anything was sent
-    └── CallError              a call to VTEX did not end well
-        ├── NotSent            no byte left
-        ├── RateLimited        VTEX answered 429
-        ├── Rejected           VTEX answered no, and did not act
-        │   ├── BadRequest     ├── NotAuthorized     ├── OrderNotFound     └── Conflict
-        └── OutcomeUnknown     VTEX may have acted
+    ├── CallError              a call to VTEX did not end well
+    │   ├── NotSent            no byte left
+    │   ├── RateLimited        VTEX answered 429
+    │   ├── Rejected           VTEX answered no, and did not act
+    │   │   ├── BadRequest     ├── NotAuthorized     ├── OrderNotFound     └── Conflict
+    │   ├── OutcomeUnknown     VTEX may have acted
+    │   ├── InvoiceConflict    the order shows this number with other contents
+    │   └── InvoiceAbsent      the order does not show it, long enough after
+    └── JournalError           the journal of a job cannot be used
+        ├── JournalBusy        ├── JournalDamaged    ├── JournalTooNew     └── JournalMismatch
 
 A read that VTEX did not answer properly is a plain `CallError`: reading again is safe.
 
@@ -34,6 +38,13 @@ __all__ = [
     "Conflict",
     "Doubt",
     "InvalidInvoice",
+    "InvoiceAbsent",
+    "InvoiceConflict",
+    "JournalBusy",
+    "JournalDamaged",
+    "JournalError",
+    "JournalMismatch",
+    "JournalTooNew",
     "NotAuthorized",
     "NotSent",
     "OrderNotFound",
@@ -223,3 +234,31 @@ class OutcomeUnknown(CallError):
         super().__init__(reason, **call)
         self.doubt = doubt
         """What to look for on the order; None where the call was no invoice."""
+
+
+class InvoiceConflict(CallError):
+    """The order shows this number with another type or value: for a person to look at."""
+
+
+class InvoiceAbsent(CallError):
+    """The order has not shown the invoice for the whole settle window: VTEX does not have it."""
+
+
+class JournalError(VtexInvoiceError):
+    """The journal of a job cannot be used; nothing was sent."""
+
+
+class JournalBusy(JournalError):
+    """Another run holds the journal."""
+
+
+class JournalDamaged(JournalError):
+    """The journal is not what was written."""
+
+
+class JournalTooNew(JournalError):
+    """A later version of this package wrote the journal."""
+
+
+class JournalMismatch(JournalError):
+    """The journal belongs to another account, host or family of paths."""

@@ -64,6 +64,7 @@ async def _serve(options: SandboxOptions, orders: int | list[Order]) -> int:
                 "account": sandbox.account,
                 "app_key": sandbox.app_key,
                 "app_token": sandbox.app_token,
+                "control_token": sandbox.control_token,
             }
             say_json(said)
         else:

@@ -39,6 +39,7 @@ SHUTDOWN: Final = 0.5
 """Seconds that a request in the works may still take when the sandbox ends."""
 
 ACCOUNT: Final = "sandbox"
+APPLIED: Final = "/_sandbox/applied"
 DOCUMENT: Final = "/api/orders/"
 
 
@@ -82,6 +83,8 @@ class Sandbox:
         self.app_key = f"vtexappkey-{ACCOUNT}-{secrets.token_hex(3).upper()}"
         self.app_token = secrets.token_urlsafe(48)
         self.user_token = secrets.token_urlsafe(48)
+        self.control_token = secrets.token_urlsafe(24)
+        """What the route `/_sandbox/applied` wants in the header `X-Sandbox-Token`."""
         self._roles = frozenset(roles)
         self._latency = latency
         self._port = port
@@ -132,6 +135,7 @@ class Sandbox:
                 web.post(f"{document}/invoices", self._invoice),
                 web.get(document, self._order, allow_head=False),
                 web.post(f"{document}/actions/start-handling", self._start_handling),
+                web.get(APPLIED, self._applied, allow_head=False),
             ]
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
@@ -166,8 +170,10 @@ class Sandbox:
             await asyncio.sleep(self._latency)
         if isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed):
             return _no(refusals.METHOD_NOT_ALLOWED)
-        if "order" not in request.match_info:
+        if request.match_info.http_exception is not None:
             return _no(refusals.ROUTE_NOT_FOUND)
+        if request.path == APPLIED:
+            return await handler(request)
         if not self._knows(request):
             return _no(
                 refusals.UNAUTHORIZED_DOCUMENT if _is_document(request) else refusals.UNAUTHORIZED
@@ -177,14 +183,25 @@ class Sandbox:
         return await handler(request)
 
     def _knows(self, request: web.Request) -> bool:
-        def given(header: str, secret: str) -> bool:
-            value = request.headers.get(header, "")
-            return secrets.compare_digest(value.encode(errors="replace"), secret.encode())
-
-        pair = given("X-VTEX-API-AppKey", self.app_key) and given(
-            "X-VTEX-API-AppToken", self.app_token
+        pair = self._given(request, "X-VTEX-API-AppKey", self.app_key) and self._given(
+            request, "X-VTEX-API-AppToken", self.app_token
         )
-        return pair or given("VtexIdclientAutCookie", self.user_token)
+        return pair or self._given(request, "VtexIdclientAutCookie", self.user_token)
+
+    @staticmethod
+    def _given(request: web.Request, header: str, secret: str) -> bool:
+        value = request.headers.get(header, "")
+        return secrets.compare_digest(value.encode(errors="replace"), secret.encode())
+
+    async def _applied(self, request: web.Request) -> web.Response:
+        """Tell whoever holds the run's token what was taken, whatever was answered."""
+        if not self._given(request, "X-Sandbox-Token", self.control_token):
+            return web.Response(status=403)
+        counts = [
+            {"orderId": order_id, "invoiceNumber": number, "applied": count}
+            for (order_id, number), count in self.applied.items()
+        ]
+        return web.Response(body=orjson.dumps(counts), content_type="application/json")
 
     async def _invoice(self, request: web.Request) -> web.Response:
         document = _is_document(request)
