@@ -122,6 +122,7 @@ def test_a_base_url_takes_the_place_of_the_host(base_url: str, url: str) -> None
         "https://acme.example#",
         "https://acme.example/#top",
         "https://acme.example:0",
+        "https://acme.example:65536",
         "https://acme.example:99999",
         "https://acme.example:https",
         "https://acme.example/..",
@@ -232,6 +233,15 @@ def test_no_secret_stands_in_what_a_refusal_tells(wrong: dict[str, Any]) -> None
 
     told = "".join(traceback.format_exception_only(caught.value)) + str(vars(caught.value))
     assert not any(secret in told for secret in (KEY, TOKEN, USER_TOKEN, "hunter2"))
+
+
+@pytest.mark.parametrize(
+    "edge", [{"max_concurrency": 1}, {"base_url": "https://acme.example:65535"}]
+)
+def test_what_is_just_sound_is_taken(edge: dict[str, Any]) -> None:
+    config = make_config(**edge)
+
+    assert {name: getattr(config, name) for name in edge} == edge
 
 
 def test_settings_cannot_be_changed_and_copies_are_checked() -> None:

@@ -225,6 +225,8 @@ BROKEN: list[tuple[str | bytes, int, str]] = [
     ('{"orderId":"1","orderId":"1"}', 16, "has the key 'orderId' twice"),
     ('{"orderId":"1","orderId":null}', 16, "has the key 'orderId' twice"),
     ('{"items":[{"id":"1","id":"2"}]}', 21, "has the key 'id' twice"),
+    ('{"é":1,"é":2}', 8, "has the key 'é' twice"),
+    ('{"\\u00e9":1,"\\u00e9":2}', 1, "has the key 'é' twice"),
     ('{"job":{"a":1,"a":1}}', 15, "has the key 'a' twice"),
     (b'{"orderId":"\xe7"}', 13, "is not UTF-8"),
     (LINE.encode("utf-16"), 1, "is not UTF-8"),
@@ -242,6 +244,7 @@ def test_a_line_that_cannot_be_read_is_told_with_the_place_where_it_breaks(
     assert isinstance(first, BadRow)
     assert [(found.line, found.column) for found in first.problems] == [(1, column)]
     assert message in first.problems[0].problem.message
+    assert (first.problems[0].problem.code, first.problems[0].problem.field) == ("line", "")
     assert len(str(first.problems[0])) < 300
 
 
@@ -261,7 +264,7 @@ def test_a_line_of_just_the_longest_length_is_read(end: str) -> None:
 
     row = sound(line + end)
 
-    assert len(line) == LONGEST_LINE
+    assert len(line) == LONGEST_LINE == 1024 * 1024
     assert row.job.order_id == "v5lux-01"
 
 
@@ -304,3 +307,14 @@ def test_a_time_with_an_offset_needs_no_warning(text: str) -> None:
 def test_a_day_is_all_that_the_pii_dialects_send() -> None:
     assert sound(PII_LINE, PII).warnings == ()
     assert sound(with_keys(issuanceDate="2026-01-31"), PII_2022).warnings == ()
+
+
+def test_of_a_row_with_very_many_problems_the_first_are_told_and_the_rest_counted() -> None:
+    items = ",".join(["{}"] * 2_000)
+    line = f'{{"orderId":"1","items":[{items}]}}'.encode()
+
+    (row,) = read_json_lines(io.BytesIO(line), OrdersApi.OMS)
+
+    assert isinstance(row, BadRow)
+    assert len(row.problems) == 21
+    assert "more problems" in str(row.problems[-1])

@@ -117,11 +117,13 @@ class VtexInvoiceClient:
         self._check_usable()
         async with self._slots:
             reply = await self._transport.send(request)
-        try:
-            return decode(operation, self._config.orders_api, reply, datetime.now(UTC))
-        except CallError as error:
-            error.hide(self._transport.secrets)
-            raise
+        return decode(
+            operation,
+            self._config.orders_api,
+            reply,
+            datetime.now(UTC),
+            self._transport.secrets,
+        )
 
     async def notify_invoice(self, order_id: str, invoice: Invoice) -> Receipt:
         """Tell VTEX that an order, or a part of it, was invoiced.

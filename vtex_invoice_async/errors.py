@@ -69,6 +69,13 @@ def printable(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def blotted(text: str | None, secrets: Iterable[str]) -> str | None:
+    """Return *text* without any of the *secrets*."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text and text.replace(secret, "[removed]")
+    return text
+
+
 def impersonal(text: str) -> str:
     """Return *text* without what may be about a person."""
     return _PERSONAL.sub("[removed]", text)
@@ -139,6 +146,8 @@ class CallFacts(TypedDict, total=False):
     code: str | None
     message: str | None
     request_id: str | None
+    secrets: Iterable[str]
+    """What must not be kept of VTEX's words, though an answer echoes it; not kept either."""
 
 
 class CallError(VtexInvoiceError):
@@ -155,8 +164,13 @@ class CallError(VtexInvoiceError):
         code: str | None = None,
         message: str | None = None,
         request_id: str | None = None,
+        secrets: Iterable[str] = (),
     ) -> None:
         super().__init__(reason)
+        # On the raw words: once they are shortened, a part of a secret would not be known for one.
+        code, message, request_id = (
+            blotted(words, secrets) for words in (code, message, request_id)
+        )
         self.reason = reason
         self.operation = operation
         self.order_id = printable(order_id, 500)
@@ -169,14 +183,6 @@ class CallError(VtexInvoiceError):
         """VTEX's own words."""
         self.request_id = request_id and printable(request_id, 200)
         """What VTEX's support asks for."""
-
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Blot *secrets* out of what VTEX wrote: an answer may echo what was sent to it."""
-        for name in ("code", "message", "request_id"):
-            text = getattr(self, name)
-            for secret in secrets:
-                text = text and text.replace(secret, "[removed]")
-            setattr(self, name, text)
 
     def __str__(self) -> str:
         known = {

@@ -7,6 +7,7 @@ else leaves an outcome that is unknown.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -125,18 +126,23 @@ def _path_problem(name: str, advice: str) -> Problem:
 
 
 def decode(
-    operation: Operation[R], orders_api: OrdersApi, reply: Reply | NoReply, since: datetime
+    operation: Operation[R],
+    orders_api: OrdersApi,
+    reply: Reply | NoReply,
+    since: datetime,
+    secrets: Sequence[str] = (),
 ) -> R:
     """Return what an answer to *operation* says, or raise the `CallError` that it proves.
 
-    *since* is when the last byte of the request may have left.
+    *since* is when the last byte of the request may have left; *secrets* stay out of the error,
+    whatever VTEX says.
     """
     if isinstance(reply, NoReply):
         call = CallFacts(operation=operation.name, order_id=operation.order_id, status=reply.status)
         if not reply.bytes_left:
             raise NotSent(f"nothing was sent: {reply.reason}", **call)
         raise _unknown(operation, orders_api, reply.reason, since, call)
-
+    reason = f"VTEX answered {reply.status}"
     if 200 <= reply.status < 300:
         try:
             return _read(operation, reply, orders_api)
@@ -144,9 +150,6 @@ def decode(
             reason = f"the answer cannot be read: {error}"
         except Exception as error:  # noqa: BLE001  even a bug in reading it must not hide a doubt
             reason = f"the answer cannot be read ({type(error).__name__})"
-    else:
-        reason = f"VTEX answered {reply.status}"
-
     answer = _answer(reply)
     call = CallFacts(
         operation=operation.name,
@@ -155,14 +158,22 @@ def decode(
         code=answer.code,
         message=answer.message,
         request_id=_request_id(reply) or answer.request_id,
+        secrets=secrets,
     )
+    raise _proven(operation, reply, answer, call) or _unknown(
+        operation, orders_api, reason, since, call
+    )
+
+
+def _proven(
+    operation: Operation[R], reply: Reply, answer: _Answer, call: CallFacts
+) -> CallError | None:
+    """Return the error that proves that VTEX did not act, if the answer is one."""
     if reply.status == 429:
-        reason = "VTEX is throttling this account, so it did not act; send it again later"
-        raise RateLimited(reason, retry_after=reply.retry_after, **call)
+        told = "VTEX is throttling this account, so it did not act; send it again later"
+        return RateLimited(told, retry_after=reply.retry_after, **call)
     refusal = _refusal(operation, reply.status, answer)
-    if refusal is not None:
-        raise refusal(_ADVICE[refusal], **call)
-    raise _unknown(operation, orders_api, reason, since, call)
+    return None if refusal is None else refusal(_ADVICE[refusal], **call)
 
 
 def _read(operation: Operation[R], reply: Reply, orders_api: OrdersApi) -> R:

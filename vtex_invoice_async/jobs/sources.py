@@ -27,9 +27,13 @@ __all__ = ["BadRow", "Row", "RowProblem", "read_json_lines"]
 
 # A row may be as long as the largest NF-e that it may embed.
 LONGEST_LINE: Final = 2**20
+MOST_TOLD: Final = 20
+"""Problems that are told of one row."""
+
 # What `export` adds to a row; it is ours and not VTEX's.
 OURS: Final = "job"
 
+_DECODER: Final = JSONDecoder()
 _STEP = re.compile(r"[^.\[\]]+")
 _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -111,8 +115,14 @@ def _row(line: int, raw: bytes, orders_api: OrdersApi) -> Row:
     document = _document(line, text)
 
     def fail(problems: Iterable[Problem]) -> NoReturn:
-        located = (_located(line, text, problem) for problem in problems)
-        raise _BadLineError(located, key) from None
+        # Finding a column means reading the line again; past a few nobody needs the next one.
+        found = tuple(problems)
+        told = [_located(line, text, problem) for problem in found[:MOST_TOLD]]
+        if len(found) > MOST_TOLD:
+            more = f"the line has {len(found) - MOST_TOLD:,} more problems"
+            problem = Problem(code="line", field="", message=more)
+            told.append(RowProblem(line=line, column=1, problem=problem))
+        raise _BadLineError(told, key) from None
 
     order_id = document.pop("orderId", None)
     key = _key(order_id, document.get("invoiceNumber"))
@@ -239,7 +249,7 @@ def _column(text: str, field: str) -> int:
 
 def _child(text: str, at: int, step: str) -> int | None:
     """Return where the value of key or index *step* begins, in the JSON that begins at *at*."""
-    decoder = JSONDecoder()
+    decoder = _DECODER
     inside = _skip_blank(text, at + 1)
     if text[at] == "[" and step.isdecimal():
         for _ in range(int(step)):
