@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from tests.command_line import (
@@ -223,4 +224,37 @@ def test_without_its_extra_it_says_in_one_line_what_to_install(missing: str) -> 
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "pip install 'vtex-invoice-async[cli]'" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+async def test_a_sandbox_does_what_its_plan_of_faults_says(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text('{"faults": [{"do": "answer", "on": "get_order", "nth": [1], "status": 503}]}')
+
+    async with started("sandbox", "--faults", path, "--seed", 7, "--json") as server:
+        assert server.stdout is not None
+        said = json.loads(await asyncio.wait_for(server.stdout.readline(), 30))
+        headers = {
+            "X-VTEX-API-AppKey": said["app_key"],
+            "X-VTEX-API-AppToken": said["app_token"],
+        }
+        async with aiohttp.ClientSession(headers=headers) as session:
+            statuses = []
+            for _ in range(2):
+                async with session.get(f"{said['url']}/api/oms/pvt/orders/x-01") as heard:
+                    statuses.append(heard.status)
+        server.terminate()
+        await ending(server)
+
+    assert statuses == [503, 404]
+
+
+@pytest.mark.parametrize("plan", ["{", '{"faults": [{"do": "explode", "nth": [1]}]}', "[]"])
+async def test_a_plan_of_faults_that_makes_no_sense_is_refused(plan: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(plan)
+
+    ended = await run("sandbox", "--faults", path)
+
+    assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr.count("\n") == 1

@@ -37,7 +37,7 @@ def names_of(block: str) -> dict[str, Any]:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(blocks("python")) == 4
+    assert len(blocks("python")) == 5
 
 
 async def test_the_awaited_call() -> None:
@@ -76,7 +76,15 @@ async def test_the_bulk_call(
 
 
 async def test_the_sandbox() -> None:
-    await names_of(block_with("sandbox.applied"))["test_my_shop_invoices_an_order"]()
+    await names_of(block_with("test_my_shop"))["test_my_shop_invoices_an_order"]()
+
+
+async def test_the_faults() -> None:
+    async with Sandbox(orders=1) as sandbox:
+        # The invoice is the reader's own: one that fits the order that the seed makes.
+        invoice = job_for(sandbox.orders[0]).invoice
+
+    await names_of(block_with("Fault(do="))["test_a_lost_answer_is_not_a_lost_invoice"](invoice)
 
 
 def rows_of_the_readme() -> list[Row]:

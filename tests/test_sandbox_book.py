@@ -71,7 +71,7 @@ def words_of(answer: Receipt | Refusal | None) -> str:
 def test_start_handling_moves_an_order_that_waits_for_it() -> None:
     book = make_book(status=OrderStatus.READY_FOR_HANDLING)
 
-    refusal = book.start_handling(ID, document=False)
+    refusal = book.start_handling(ID, AT, document=False)
 
     assert refusal is None
     assert shown(book).status is OrderStatus.HANDLING
@@ -81,7 +81,7 @@ def test_start_handling_moves_an_order_that_waits_for_it() -> None:
 def test_start_handling_is_a_conflict_in_any_other_status(status: OrderStatus) -> None:
     book = make_book(status=status)
 
-    refusal = book.start_handling(ID, document=False)
+    refusal = book.start_handling(ID, AT, document=False)
 
     assert isinstance(refusal, Refusal)
     assert refusal.status == 409
@@ -259,7 +259,7 @@ def test_an_unknown_order_is_not_found_by_any_call() -> None:
         book.invoice("nope", make_invoice(), AT, document=False),
         book.send_tracking("nope", "NFe1", make_tracking(), AT),
         book.update_tracking_status("nope", "NFe1", status, AT),
-        book.start_handling("nope", document=False),
+        book.start_handling("nope", AT, document=False),
     ]
 
     assert [words_of(answer) for answer in answers] == ["Order Not Found"] * 4

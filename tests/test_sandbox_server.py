@@ -299,7 +299,10 @@ async def test_whoever_holds_the_runs_token_is_told_what_was_taken(
             async with session.get(f"{sandbox.url}/_sandbox/applied", headers=headers) as answer:
                 told.append((answer.status, await answer.read()))
 
-    counts = {"orderId": job.order_id, "invoiceNumber": job.invoice.invoice_number, "applied": 1}
+    (done,) = orjson.loads(told[0][1])
     assert told[0][0] == 200
-    assert orjson.loads(told[0][1]) == [counts]
+    assert done["operation"] == "notify_invoice"
+    assert done["order_id"] == job.order_id
+    assert done["invoice_number"] == job.invoice.invoice_number
+    assert done["value"] == job.invoice.invoice_value
     assert told[1:] == [(403, b""), (403, b"")]

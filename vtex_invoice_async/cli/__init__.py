@@ -119,7 +119,12 @@ def send(context: click.Context, /, **_: object) -> int:
     help="Serve orders that the invoices of this file fit on.",
 )
 @click.option("--orders-api", type=click.Choice([str(api) for api in OrdersApi]), default="oms")
-@click.option("--seed", type=int, default=0, help="The same seed makes the same orders.")
+@click.option("--seed", type=int, help="The same seed makes the same orders and faults.")
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A JSON plan of what goes wrong.",
+)
 @click.option("--latency", type=click.FloatRange(0, 60), default=0, help="Seconds before answers.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON object.")
 @click.pass_context

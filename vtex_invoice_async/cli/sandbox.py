@@ -8,14 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+import orjson
 from attrs import frozen
 
 from vtex_invoice_async.cli.display import say_json
+from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.sources import Row
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
-from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.sandbox import FaultPlan, Sandbox, read_plan
 from vtex_invoice_async.sandbox.generated import fitting_order
 from vtex_invoice_async.vocabulary import OrdersApi
 
@@ -30,8 +32,9 @@ class SandboxOptions:
     orders: int
     orders_for: str | None
     orders_api: str
-    seed: int
+    seed: int | None
     latency: float
+    faults: str | None
     as_json: bool
 
 
@@ -46,16 +49,29 @@ def run_sandbox(options: SandboxOptions) -> int:
                 click.echo("\n".join(f"{options.orders_for}:{row}" for row in bad), err=True)
                 return Exit.BAD_INPUT
             orders = orders_for(plan.rows())
-    return asyncio.run(_serve(options, orders))
+    plan_of_faults = FaultPlan() if options.faults is None else _read_faults(options)
+    return asyncio.run(_serve(options, orders, plan_of_faults))
 
 
-async def _serve(options: SandboxOptions, orders: int | list[Order]) -> int:
+def _read_faults(options: SandboxOptions) -> FaultPlan:
+    try:
+        document = orjson.loads(Path(options.faults or "").read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{options.faults} is not JSON: {error}") from None
+    return read_plan(document, seed=options.seed)
+
+
+async def _serve(options: SandboxOptions, orders: int | list[Order], faults: FaultPlan) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with Sandbox(
-        orders, seed=options.seed, port=options.port, latency=options.latency
+        orders,
+        seed=options.seed or 0,
+        port=options.port,
+        latency=options.latency,
+        faults=faults,
     ) as sandbox:
         environ = {**sandbox.environ, "VTEX_ORDERS_API": options.orders_api}
         if options.as_json:

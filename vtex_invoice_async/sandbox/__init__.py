@@ -1,8 +1,11 @@
-"""A VTEX to test against: on loopback, with its own orders, credentials and count of what it did."""
+"""A VTEX to test against: on loopback, with its own orders, credentials, faults and record."""
 
 from __future__ import annotations
 
+from vtex_invoice_async.sandbox.desk import Role
+from vtex_invoice_async.sandbox.faults import Do, Fault, FaultPlan, read_plan
+from vtex_invoice_async.sandbox.limit import Limit
 from vtex_invoice_async.sandbox.refusals import Refusal
-from vtex_invoice_async.sandbox.server import Role, Sandbox
+from vtex_invoice_async.sandbox.server import Sandbox
 
-__all__ = ["Refusal", "Role", "Sandbox"]
+__all__ = ["Do", "Fault", "FaultPlan", "Limit", "Refusal", "Role", "Sandbox", "read_plan"]

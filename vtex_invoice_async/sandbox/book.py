@@ -26,6 +26,7 @@ from vtex_invoice_async.models import (
     TrackingStatus,
 )
 from vtex_invoice_async.sandbox import refusals
+from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
 
 __all__ = ["OrderBook"]
@@ -38,6 +39,11 @@ class _Entry:
     order: Order
     packages: list[Package] = field(factory=list)
     settles_at: datetime | None = None
+    shown_from: dict[str | None, datetime] = field(factory=dict)
+
+    def shows(self, package: Package, now: datetime) -> bool:
+        shown_from = self.shown_from.get(package.invoice_number)
+        return shown_from is None or now >= shown_from
 
     def total(self, kind: InvoiceType) -> int:
         return sum(p.invoice_value or 0 for p in self.packages if p.type is kind)
@@ -57,12 +63,19 @@ class OrderBook:
         self._entries: dict[str, _Entry] = {}
         self._chance = chance
         self._settle_delay = timedelta(seconds=settle_delay)
-        self.applied: Counter[tuple[str, str]] = Counter()
-        """How often VTEX took an invoice, by order id and invoice number, whatever it answered."""
-        self.tracked: Counter[tuple[str, str]] = Counter()
-        """The same for tracking data sent after the invoice."""
+        self.oracle = Oracle()
         for order in orders:
             self.add(order)
+
+    @property
+    def applied(self) -> Counter[tuple[str, str]]:
+        """How often VTEX took an invoice, by order id and invoice number, whatever it answered."""
+        return self.oracle.counted("notify_invoice")
+
+    @property
+    def tracked(self) -> Counter[tuple[str, str]]:
+        """The same for tracking data sent after the invoice."""
+        return self.oracle.counted("send_tracking") + self.oracle.counted("update_tracking_status")
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -84,19 +97,24 @@ class OrderBook:
         return None if entry is None else self._shown(entry, now)
 
     def invoice(
-        self, order_id: str, invoice: Invoice, now: datetime, *, document: bool
+        self, order_id: str, invoice: Invoice, now: datetime, *, document: bool, lag: float = 0
     ) -> Receipt | Refusal:
-        """Take an invoice, on the *document* paths (PII) or on those of OMS."""
+        """Take an invoice, on the *document* paths (PII) or on those of OMS.
+
+        The order shows it only after *lag* seconds.
+        """
         entry = self._entries.get(order_id)
         if entry is None:
             return refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND
         refusal = self._refusal(entry, invoice, document=document)
         if refusal is not None:
             return refusal
-        self.applied[order_id, invoice.invoice_number] += 1
+        number = invoice.invoice_number
+        self.oracle.record("notify_invoice", order_id, number, now, invoice.invoice_value)
         # On the OMS paths a number sent again gets a new receipt and changes nothing else.
         # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
-        if entry.find(invoice.invoice_number) is None:
+        if entry.find(number) is None:
+            entry.shown_from[number] = now + timedelta(seconds=lag)
             entry.packages.append(_package(entry.order, invoice))
             if invoice.type is InvoiceType.OUTPUT:
                 entry.order = evolve(entry.order, status=OrderStatus.INVOICE)
@@ -130,7 +148,7 @@ class OrderBook:
         place = entry.find(number)
         if place is None:
             return refusals.INVOICE_NOT_FOUND
-        self.tracked[order_id, number] += 1
+        self.oracle.record("send_tracking", order_id, number, now)
         entry.packages[place] = evolve(
             entry.packages[place],
             courier=tracking.courier,
@@ -151,7 +169,7 @@ class OrderBook:
             return refusals.INVOICE_NOT_FOUND
         if not entry.packages[place].tracking_number:
             return refusals.TRACKING_NUMBER_MISSING
-        self.tracked[order_id, number] += 1
+        self.oracle.record("update_tracking_status", order_id, number, now)
         delivered = tracking.delivered_date
         # A delivery finishes the courier's work and leaves the order's status alone.
         entry.packages[place] = evolve(
@@ -163,13 +181,14 @@ class OrderBook:
         )
         return self._receipt(entry, now)
 
-    def start_handling(self, order_id: str, *, document: bool) -> Refusal | None:
+    def start_handling(self, order_id: str, now: datetime, *, document: bool) -> Refusal | None:
         """Move an order on from `ready-for-handling`; return None where that was done."""
         entry = self._entries.get(order_id)
         if entry is None:
             return refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND
         if entry.order.status != OrderStatus.READY_FOR_HANDLING:
             return refusals.WRONG_STATUS
+        self.oracle.record("start_handling", order_id, None, now)
         entry.order = evolve(entry.order, status=OrderStatus.HANDLING)
         return None
 
@@ -181,7 +200,8 @@ class OrderBook:
             status = OrderStatus.INVOICED if whole else OrderStatus.PAYMENT_APPROVED
             entry.order = evolve(entry.order, status=status)
             entry.settles_at = None
-        return evolve(entry.order, packages=tuple(entry.packages))
+        shown = (package for package in entry.packages if entry.shows(package, now))
+        return evolve(entry.order, packages=tuple(shown))
 
     def _receipt(self, entry: _Entry, now: datetime) -> Receipt:
         # Seven digits, as .NET writes them.

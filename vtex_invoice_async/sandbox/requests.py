@@ -13,7 +13,7 @@ from vtex_invoice_async.sandbox.refusals import Refusal, invalid
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import INVOICE_NAMES, converter, inexpressible, problems_of
 
-__all__ = ["read_invoice", "read_tracking_info", "read_tracking_status"]
+__all__ = ["invoice_number_of", "read_invoice", "read_tracking_info", "read_tracking_status"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,16 @@ def read_tracking_status(body: bytes) -> TrackingStatus | Refusal:
     if isinstance(found, Refusal):
         return found
     return _read(found, TrackingStatus, OrdersApi.OMS, _TRACKING_STATUS, document=False)
+
+
+def invoice_number_of(body: bytes) -> str | None:
+    """Return the number of the invoice in a body that may hold one."""
+    try:
+        found = orjson.loads(body)
+    except ValueError:
+        return None
+    number = found.get("invoiceNumber") if isinstance(found, dict) else None
+    return number if isinstance(number, str) else None
 
 
 def _object(body: bytes, *, document: bool) -> dict[str, object] | Refusal:

@@ -1,0 +1,238 @@
+"""Where requests come in: who may ask, what goes wrong, and what the book says to it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import orjson
+from aiohttp import web
+from attrs import evolve
+
+from vtex_invoice_async.models import Order, Receipt
+from vtex_invoice_async.sandbox import refusals
+from vtex_invoice_async.sandbox.book import OrderBook
+from vtex_invoice_async.sandbox.faults import Do, Fault, FaultPlan
+from vtex_invoice_async.sandbox.limit import Bucket, Limit
+from vtex_invoice_async.sandbox.refusals import Refusal
+from vtex_invoice_async.sandbox.requests import (
+    invoice_number_of,
+    read_invoice,
+    read_tracking_info,
+    read_tracking_status,
+)
+from vtex_invoice_async.sandbox.trouble import cut_request, enact
+from vtex_invoice_async.vocabulary import OrdersApi
+from vtex_invoice_async.wire import converter
+
+__all__ = ["Desk", "Role", "given", "no"]
+
+Handler = Callable[[web.Request, Fault | None], Awaitable[web.Response]]
+
+DOCUMENT: Final = "/api/orders/"
+# These change what the book says, or the account, and leave the connection alone.
+QUIET: Final = frozenset({Do.LAG, Do.STALE, Do.PARTIAL, Do.LIMIT, Do.REVOKE})
+
+
+class Role(StrEnum):
+    """What credentials are allowed to do, in the words of VTEX's License Manager."""
+
+    NOTIFY_INVOICE = "Notify invoice"
+    VIEW_ORDER = "View order"
+    CHANGE_STATUS = "Change order workflow status"
+
+
+_ROLES: Final[Mapping[str, Role]] = {
+    "get_order": Role.VIEW_ORDER,
+    "start_handling": Role.CHANGE_STATUS,
+}
+
+
+class Desk:
+    """The account's side of each request; *credentials* are the headers that open it."""
+
+    def __init__(
+        self,
+        book: OrderBook,
+        *,
+        faults: FaultPlan,
+        limit: Limit | None,
+        credentials: tuple[Mapping[str, str], ...],
+        roles: Collection[Role],
+        latency: float,
+    ) -> None:
+        self.book = book
+        self._faults = faults
+        self._bucket = Bucket(limit)
+        self._credentials = credentials
+        self._roles = frozenset(roles)
+        self._latency = latency
+        self._revoked = False
+        self._stopped = asyncio.Event()
+        self._late: set[asyncio.Task[None]] = set()
+        self._clock: Callable[[], float] = time.monotonic
+        self._began = (datetime.now(UTC), self._clock())
+        self._handlers: Mapping[str, Handler] = {
+            "notify_invoice": self._notify_invoice,
+            "send_tracking": self._send_tracking,
+            "update_tracking_status": self._update_tracking_status,
+            "get_order": self._get_order,
+            "start_handling": self._start_handling,
+        }
+
+    def open(self) -> None:
+        """Tell the time by the running loop from now on."""
+        self._clock = asyncio.get_running_loop().time
+        self._began = (datetime.now(UTC), self._clock())
+
+    async def close(self) -> None:
+        """Let go of every request that hangs."""
+        self._stopped.set()
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
+
+    def now(self) -> datetime:
+        """Return the time, which goes as the loop's does."""
+        wall, loop = self._began
+        return wall + timedelta(seconds=self._clock() - loop)
+
+    async def serve(self, operation: str, request: web.Request) -> web.Response:
+        """Answer a request, if it is to have an answer."""
+        order_id = request.match_info["order"]
+        fault = self._faults.next(operation, order_id)
+        if fault is not None and fault.do is Do.CUT_REQUEST:
+            await cut_request(request, fault.at)
+            return web.Response()
+        # Read before anything else: who hangs up now has sent it all the same.
+        body = await request.read()
+        number = request.match_info.get("number") or invoice_number_of(body)
+        self.book.oracle.note(operation, order_id, number, self.now())
+        if self._latency:
+            await asyncio.sleep(self._latency)
+        self._change_account(fault)
+        refusal = self._refusal(operation, request)
+        if refusal is not None:
+            return refusal
+        handler = self._handlers[operation]
+        if fault is None or fault.do in QUIET:
+            return await handler(request, fault)
+        return await self._trouble(fault, handler, request)
+
+    async def _trouble(self, fault: Fault, handler: Handler, request: web.Request) -> web.Response:
+        if fault.do is Do.DELAY:
+            # Acting first or last, the answer comes when the wait is over.
+            response = await handler(request, None) if fault.acted else None
+            await asyncio.sleep(fault.seconds)
+            return response or await handler(request, None)
+        if fault.do is Do.LATE:
+            task = asyncio.create_task(self._act_late(fault.seconds, handler, request))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+        acted = fault.acted or fault.do is Do.CUT
+        response = await handler(request, None) if acted else web.Response()
+        return await enact(fault, request, response, self._stopped)
+
+    async def _act_late(self, seconds: float, handler: Handler, request: web.Request) -> None:
+        await asyncio.sleep(seconds)
+        await handler(request, None)
+
+    def _change_account(self, fault: Fault | None) -> None:
+        if fault is None:
+            return
+        if fault.do is Do.REVOKE:
+            self._revoked = True
+        if fault.do is Do.LIMIT:
+            before = self._bucket.limit or Limit(per_second=1)
+            after = evolve(before, per_second=fault.per_second) if fault.per_second else None
+            self._bucket.limit = after
+
+    def _refusal(self, operation: str, request: web.Request) -> web.Response | None:
+        document = _is_document(request)
+        known = any(
+            all(given(request, header, secret) for header, secret in headers.items())
+            for headers in self._credentials
+        )
+        if self._revoked or not known:
+            return no(refusals.UNAUTHORIZED_DOCUMENT if document else refusals.UNAUTHORIZED)
+        if _ROLES.get(operation, Role.NOTIFY_INVOICE) not in self._roles:
+            return no(refusals.FORBIDDEN_DOCUMENT if document else refusals.FORBIDDEN)
+        if self._bucket.take(self._clock()):
+            return None
+        after = self._bucket.limit.retry_after if self._bucket.limit else None
+        headers = {} if after is None else {"Retry-After": str(after)}
+        return web.Response(status=429, headers=headers)
+
+    async def _notify_invoice(self, request: web.Request, fault: Fault | None) -> web.Response:
+        document = _is_document(request)
+        invoice = read_invoice(await request.read(), document=document)
+        if isinstance(invoice, Refusal):
+            return no(invoice)
+        order_id = request.match_info["order"]
+        lag = fault.seconds if fault is not None and fault.do is Do.LAG else 0
+        return _answer(self.book.invoice(order_id, invoice, self.now(), document=document, lag=lag))
+
+    async def _send_tracking(self, request: web.Request, _: Fault | None) -> web.Response:
+        tracking = read_tracking_info(await request.read())
+        if isinstance(tracking, Refusal):
+            return no(tracking)
+        order_id, number = request.match_info["order"], request.match_info["number"]
+        return _answer(self.book.send_tracking(order_id, number, tracking, self.now()))
+
+    async def _update_tracking_status(self, request: web.Request, _: Fault | None) -> web.Response:
+        tracking = read_tracking_status(await request.read())
+        if isinstance(tracking, Refusal):
+            return no(tracking)
+        order_id, number = request.match_info["order"], request.match_info["number"]
+        return _answer(self.book.update_tracking_status(order_id, number, tracking, self.now()))
+
+    async def _get_order(self, request: web.Request, fault: Fault | None) -> web.Response:
+        document = _is_document(request)
+        order = self.book.order(request.match_info["order"], self.now())
+        if order is None:
+            return no(refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND)
+        if fault is not None and fault.do is Do.STALE:
+            order = evolve(order, packages=())
+        if fault is not None and fault.do is Do.PARTIAL:
+            order = evolve(order, packages=(order.packages or ())[:-1])
+        return _yes(order)
+
+    async def _start_handling(self, request: web.Request, _: Fault | None) -> web.Response:
+        order_id, document = request.match_info["order"], _is_document(request)
+        refusal = self.book.start_handling(order_id, self.now(), document=document)
+        return web.Response(status=204) if refusal is None else no(refusal)
+
+
+def given(request: web.Request, header: str, secret: str) -> bool:
+    """Whether a request carries *secret* in a header."""
+    value = request.headers.get(header, "")
+    return secrets.compare_digest(value.encode(errors="replace"), secret.encode())
+
+
+def _is_document(request: web.Request) -> bool:
+    return request.path.startswith(DOCUMENT)
+
+
+def _answer(result: Receipt | Refusal) -> web.Response:
+    return no(result) if isinstance(result, Refusal) else _yes(result)
+
+
+def _yes(value: Receipt | Order) -> web.Response:
+    # What is read back is the same in every dialect.
+    body = orjson.dumps(converter(OrdersApi.OMS).unstructure(value))
+    return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+def no(refusal: Refusal) -> web.Response:
+    """Return a refusal as it goes over the wire."""
+    if isinstance(refusal.body, str):
+        return web.Response(status=refusal.status, text=refusal.body)
+    if refusal.body is None:
+        return web.Response(status=refusal.status)
+    body = orjson.dumps(refusal.body)
+    return web.Response(status=refusal.status, body=body, content_type="application/json")
