@@ -143,10 +143,14 @@ def test_a_forked_child_is_told_apart() -> None:
         async def main():
             config = ClientConfig(account="acme", app_key="K", app_token="T")
             async with VtexInvoiceClient(config) as client:
-                child = os.fork()
-                if child == 0:
+                fresh = os.fork()
+                if fresh == 0:
                     os._exit(0 if asyncio.run(use(client)) else 1)
-                return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                going_on = os.fork()
+                if going_on == 0:
+                    os._exit(0 if await use(client) else 1)
+                ends = [os.waitpid(child, 0)[1] for child in (fresh, going_on)]
+                return sum(map(os.waitstatus_to_exitcode, ends))
 
         sys.exit(asyncio.run(main()))
     """

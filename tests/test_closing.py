@@ -12,7 +12,10 @@ from tests.raw_faults import hang_after_request
 from tests.raw_server import Act, RawServer, answer, raw_server, read_request
 from vtex_invoice_async import ClientConfig, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import ConfigError, OutcomeUnknown
+from vtex_invoice_async.messages import NoReply, Request
 from vtex_invoice_async.models import Receipt
+
+REQUEST = Request(method="POST", path="/api/oms/pvt/orders/1/invoice", body=b"{}", reply_limit=999)
 
 
 async def test_closing_waits_for_what_is_in_flight() -> None:
@@ -154,3 +157,66 @@ def test_a_stray_loop_does_not_wait_for_a_turn_it_can_never_use() -> None:
         second.run(client.aclose())
         client._slots.release()
         first.run(client.aclose())
+
+
+async def test_a_call_that_waits_for_its_turn_when_the_client_closes_is_not_begun() -> None:
+    release = asyncio.Event()
+
+    def held(server: RawServer) -> Act:
+        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                server.record(await read_request(reader))
+                await release.wait()
+                writer.write(answer())
+
+        return act
+
+    async with raw_server(held) as server:
+        client = VtexInvoiceClient(server.config(max_concurrency=1))
+        await client.__aenter__()
+        first, second = [
+            asyncio.create_task(client.notify_invoice(f"v{n}-01", make_invoice())) for n in (1, 2)
+        ]
+        await server.arrivals(1)
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0)
+
+        release.set()
+        await closing
+
+        assert (await first).receipt is not None
+        with pytest.raises(ConfigError, match="closed"):
+            await second
+    assert len(server.requests) == 1
+
+
+async def test_a_second_closer_is_let_go_though_the_first_is_cancelled_again_and_again() -> None:
+    async with raw_server(hang_after_request) as server:
+        client = VtexInvoiceClient(server.config())
+        await client.__aenter__()
+        call = asyncio.create_task(client.notify_invoice("v1-01", make_invoice()))
+        await server.arrivals(1)
+        first, second = [asyncio.create_task(client.aclose()) for _ in range(2)]
+        await asyncio.sleep(0)
+
+        for _ in range(3):
+            first.cancel()
+            await asyncio.sleep(0)
+
+        async with asyncio.timeout(1):
+            await asyncio.gather(first, second, return_exceptions=True)
+            await asyncio.gather(call, return_exceptions=True)
+
+
+async def test_a_call_cut_off_by_closing_says_so() -> None:
+    async with raw_server(hang_after_request) as server:
+        client = VtexInvoiceClient(server.config(timeouts=Timeouts(connect=5, read=5, total=0.05)))
+        await client.__aenter__()
+        call = asyncio.create_task(client._transport.send(REQUEST))
+        await server.arrivals(1)
+
+        await client._transport.aclose()
+
+        reply = await call
+    assert isinstance(reply, NoReply)
+    assert (reply.reason, reply.bytes_left) == ("the client was closed", True)

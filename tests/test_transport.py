@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import traceback
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -251,19 +252,36 @@ async def test_an_answer_that_echoes_the_credentials_does_not_spread_them() -> N
     assert error.message == "bad token [removed] of [removed]"
 
 
-async def test_an_echo_that_json_escapes_is_blotted_out_as_well() -> None:
-    body = b'{"error":{"code":"1","message":"bad token A\\u002BB\\u003CC"}}'
-    headers = "Content-Type: application/json\r\nX-Request-Id: A+B<C\r\n"
+@pytest.mark.parametrize(
+    ("token", "echo"),
+    [
+        ("A+B<C", "bad A\\u002BB\\u003CC"),
+        ("A+B/C=", "bad A%2BB%2FC%3D"),
+        # Where a message is shortened, a piece must not stay, nor where it looks like a CPF.
+        ("SECRET-TOKEN", "x" * 490 + "SECRET-TOKEN"),
+        ("SECRET12345678901TOKEN", "SECRET12345678901TOKEN"),
+        # One begins as the other does.
+        ("vtexappkey-acme-KEYKEY-MORE", "vtexappkey-acme-KEYKEY-MORE"),
+    ],
+)
+async def test_an_echo_is_blotted_out_however_it_is_written(token: str, echo: str) -> None:
+    body = f'{{"error":{{"code":"{echo}","message":"{echo}"}}}}'.encode()
+    headers = f"Content-Type: application/json\r\nX-Request-Id: {token}\r\n"
     reply = answer(body, status="401 Unauthorized", headers=headers)
     async with (
         raw_server(reply_with(reply)) as server,
-        VtexInvoiceClient(server.config(app_token="A+B<C")) as client,
+        VtexInvoiceClient(server.config(app_token=token)) as client,
     ):
         with pytest.raises(CallError) as caught:
             await client.send(INVOICE)
 
-    assert "A+B<C" not in str(caught.value)
-    assert caught.value.message == "bad token [removed]"
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    told = f"{caught.value} {caught.value!r} {vars(caught.value)}"
+    assert not [piece for piece in (token, token[:6], token[-5:]) if piece in told]
+    # Nor is it in what a reporter of errors makes of the frames of decoding.
+    ours = [frame for frame in frames.stack if frame.filename.endswith("protocol.py")]
+    assert ours
+    assert token not in str([frame.locals for frame in ours])
 
 
 async def test_a_token_that_is_part_of_an_answer_does_not_change_it() -> None:

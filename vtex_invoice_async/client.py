@@ -86,21 +86,26 @@ class VtexInvoiceClient:
     async def _close(self, *, drain: bool) -> None:
         if not self._transport.is_usable:
             return
+        if not drain:
+            # Whoever drains meanwhile is done with it, too: nothing is in flight any more.
+            await self._transport.aclose()
+            return
         if self._closed is not None:
             await self._closed.wait()
             return
         self._closed = asyncio.Event()
         try:
-            if drain:
-                async with asyncio.timeout(self._config.timeouts.total):
-                    # Whoever holds every slot knows that nothing is in flight.
-                    for _ in range(self._config.max_concurrency):
-                        await self._slots.acquire()
+            async with asyncio.timeout(self._config.timeouts.total):
+                # Whoever holds every slot knows that nothing is in flight.
+                for _ in range(self._config.max_concurrency):
+                    await self._slots.acquire()
         except TimeoutError:
             pass  # what is still in flight ends as OutcomeUnknown, in its own task
         finally:
-            await self._transport.aclose()
-            self._closed.set()
+            try:
+                await self._transport.aclose()
+            finally:
+                self._closed.set()
 
     def _check_usable(self) -> None:
         """Raise `ConfigError` where a call cannot be sent, before it waits for its turn."""
@@ -116,13 +121,14 @@ class VtexInvoiceClient:
         request = encode(operation, self._config.orders_api)
         self._check_usable()
         async with self._slots:
+            self._check_usable()  # it may have been closed while this call waited for its turn
             reply = await self._transport.send(request)
         return decode(
             operation,
             self._config.orders_api,
             reply,
             datetime.now(UTC),
-            self._transport.secrets,
+            self._transport.blot,
         )
 
     async def notify_invoice(self, order_id: str, invoice: Invoice) -> Receipt:

@@ -69,13 +69,6 @@ def printable(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def blotted(text: str | None, secrets: Iterable[str]) -> str | None:
-    """Return *text* without any of the *secrets*."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text and text.replace(secret, "[removed]")
-    return text
-
-
 def impersonal(text: str) -> str:
     """Return *text* without what may be about a person."""
     return _PERSONAL.sub("[removed]", text)
@@ -146,8 +139,6 @@ class CallFacts(TypedDict, total=False):
     code: str | None
     message: str | None
     request_id: str | None
-    secrets: Iterable[str]
-    """What must not be kept of VTEX's words, though an answer echoes it; not kept either."""
 
 
 class CallError(VtexInvoiceError):
@@ -164,13 +155,8 @@ class CallError(VtexInvoiceError):
         code: str | None = None,
         message: str | None = None,
         request_id: str | None = None,
-        secrets: Iterable[str] = (),
     ) -> None:
         super().__init__(reason)
-        # On the raw words: once they are shortened, a part of a secret would not be known for one.
-        code, message, request_id = (
-            blotted(words, secrets) for words in (code, message, request_id)
-        )
         self.reason = reason
         self.operation = operation
         self.order_id = printable(order_id, 500)

@@ -7,13 +7,13 @@ else leaves an outcome that is unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
 
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vtex_invoice_async.errors import (
     BadRequest,
@@ -130,12 +130,12 @@ def decode(
     orders_api: OrdersApi,
     reply: Reply | NoReply,
     since: datetime,
-    secrets: Sequence[str] = (),
+    blot: Callable[[str], str] = str,
 ) -> R:
     """Return what an answer to *operation* says, or raise the `CallError` that it proves.
 
-    *since* is when the last byte of the request may have left; *secrets* stay out of the error,
-    whatever VTEX says.
+    *since* is when the last byte of the request may have left; *blot* takes the credentials out of
+    VTEX's words, before anything is cut off them.
     """
     if isinstance(reply, NoReply):
         call = CallFacts(operation=operation.name, order_id=operation.order_id, status=reply.status)
@@ -150,15 +150,14 @@ def decode(
             reason = f"the answer cannot be read: {error}"
         except Exception as error:  # noqa: BLE001  even a bug in reading it must not hide a doubt
             reason = f"the answer cannot be read ({type(error).__name__})"
-    answer = _answer(reply)
+    answer = _answer(reply).blotted(blot)
     call = CallFacts(
         operation=operation.name,
         order_id=operation.order_id,
         status=reply.status,
         code=answer.code,
         message=answer.message,
-        request_id=_request_id(reply) or answer.request_id,
-        secrets=secrets,
+        request_id=answer.request_id,
     )
     raise _proven(operation, reply, answer, call) or _unknown(
         operation, orders_api, reason, since, call
@@ -223,15 +222,29 @@ class _Answer:
     message: str | None = None
     request_id: str | None = None
 
+    def blotted(self, blot: Callable[[str], str]) -> _Answer:
+        """Return it without what *blot* takes out."""
+        return evolve(
+            self,
+            code=self.code and blot(self.code),
+            message=self.message and blot(self.message),
+            request_id=self.request_id and blot(self.request_id),
+        )
+
 
 def _answer(reply: Reply) -> _Answer:
+    answer = _words_of(reply)
+    return evolve(answer, request_id=_request_id(reply) or answer.request_id)
+
+
+def _words_of(reply: Reply) -> _Answer:
     text = reply.body.decode("utf-8", "replace").lstrip("\ufeff").strip()
     if not text:
         return _Answer(is_vtex=True)
     if text.startswith("<") or "html" in reply.headers.get("Content-Type", "").lower():
         return _Answer(is_vtex=False, message="a page of HTML")
     try:
-        document = orjson.loads(reply.body)
+        document = orjson.loads(text)
     except ValueError:
         # Some refusals are plain text, as `No authorized`; a broken document is none of them.
         # Nothing of a broken document is kept: it may have been an order, with its shopper.

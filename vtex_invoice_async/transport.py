@@ -12,6 +12,7 @@ from asyncio import CancelledError, current_task, get_running_loop
 from contextvars import ContextVar
 from io import BytesIO
 from typing import Final
+from urllib.parse import quote
 
 import aiohttp
 from attrs import define
@@ -71,8 +72,9 @@ class Transport:
             "User-Agent": "vtex-invoice-async",
             **_authentication(config),
         }
-        self.secrets = tuple(_authentication(config).values())
-        """What must be in no error, though an answer echoes it."""
+        plain = _authentication(config).values()
+        # Longest first, for one may begin another; and as a URL would echo them.
+        self._secrets = sorted({*plain, *(quote(s, safe="") for s in plain)}, key=len, reverse=True)
         self._home: tuple[int, object] | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -105,7 +107,17 @@ class Transport:
     @property
     def is_usable(self) -> bool:
         """Whether a request could be sent, here and now."""
-        return self._session is not None and self._home == (os.getpid(), get_running_loop())
+        if self._session is None or self._home is None:
+            return False
+        pid, loop = self._home
+        # A forked child has no running loop to ask for.
+        return pid == os.getpid() and loop is get_running_loop()
+
+    def blot(self, text: str) -> str:
+        """Return *text* without the credentials, which an answer may echo."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[removed]")
+        return text
 
     async def aclose(self) -> None:
         """Close every connection; safe to call twice.
@@ -185,6 +197,8 @@ class Transport:
             _SentBeforeError: "the connection was closed before an answer came",
             aiohttp.ClientOSError: "the connection broke",
         }
+        if self._session is None:
+            return "the client was closed"
         told = next((text for kind, text in words.items() if isinstance(error, kind)), None)
         told = told or f"the call failed ({type(error).__name__})"
         number = getattr(error, "errno", None)

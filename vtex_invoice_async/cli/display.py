@@ -28,10 +28,23 @@ PLAIN_EVERY = 5.0
 """Seconds between lines where there is no terminal."""
 
 
+class _Stderr(Console):
+    def on_broken_pipe(self) -> None:
+        """Say no more: whoever read it has left, and the run goes on."""
+        self.quiet = True
+
+
 def stderr() -> Console:
     """Return the console that people read; what it prints is never taken for markup."""
-    plain = not sys.stderr.isatty()
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=plain)
+    there = sys.stderr is not None
+    return _Stderr(
+        stderr=True,
+        quiet=not there,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not (there and sys.stderr.isatty()),
+    )
 
 
 def say_json(document: object) -> None:

@@ -51,21 +51,23 @@ class SendOptions:
     as_json: bool
     quiet: bool
 
-    def apply_to(self, config: ClientConfig) -> ClientConfig:
-        """Return *config* with what these options say."""
-        timeouts = config.timeouts
-        if self.timeout is not None:
-            timeouts = Timeouts(
-                connect=min(timeouts.connect, self.timeout),
-                read=min(timeouts.read, self.timeout),
-                total=self.timeout,
-            )
-        return evolve(config, max_concurrency=self.concurrency, timeouts=timeouts)
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long an attempt may take."""
+        usual = Timeouts()
+        if self.timeout is None:
+            return usual
+        return Timeouts(
+            connect=min(usual.connect, self.timeout),
+            read=min(usual.read, self.timeout),
+            total=self.timeout,
+        )
 
 
 def run_send(options: SendOptions) -> int:
     """Check the file, send it, say how it went; return the exit code."""
     console = stderr()
+    timeouts = options.timeouts
     with ExitStack() as stack:
         file = stack.enter_context(_opened(options.file))
         settings = read_settings(
@@ -78,7 +80,7 @@ def run_send(options: SendOptions) -> int:
         config = None if options.sandbox else ClientConfig.from_env(settings)
         plan = Plan(file, config.orders_api if config else orders_api_of(settings))
         if _is_sound(plan, options, console):
-            summary = asyncio.run(_send(plan, config, options, console))
+            summary = asyncio.run(_send(plan, config, timeouts, options, console))
         else:
             summary = Summary(
                 planned=plan.planned,
@@ -106,15 +108,17 @@ def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
     # Warnings are counted apart, so that they cannot crowd out what keeps the file from being sent.
     found: Counter[str] = Counter()
+    # A row that is left out of a run has to be named.
+    shown = sys.maxsize if options.skip_invalid else SHOWN_PROBLEMS
     for row in plan.check():
         severity = row.problem.severity
         found[severity] += 1
-        if found[severity] <= SHOWN_PROBLEMS:
+        if found[severity] <= shown:
             word = "warning: " if severity == "warn" else ""
             console.print(f"{options.file}:{row.line}:{row.column}: {word}{row.problem}")
     for severity, name in (("refuse", "problems"), ("warn", "warnings")):
-        if found[severity] > SHOWN_PROBLEMS:
-            console.print(f"... and {found[severity] - SHOWN_PROBLEMS:,} more {name}")
+        if found[severity] > shown:
+            console.print(f"... and {found[severity] - shown:,} more {name}")
     if plan.invalid and not options.skip_invalid:
         console.print(
             f"Nothing was sent. Rows that cannot be: {plan.invalid:,}. "
@@ -140,6 +144,9 @@ class _Run:
         self._plan = plan
         self._console = console
         self._main = main
+        self._taken = 0
+        self._last_line = 0
+        self._exhausted = False
         self._in_flight: dict[int, Row] = {}
         """By the identity of their jobs."""
 
@@ -147,10 +154,12 @@ class _Run:
         """Yield the plan's invoices until something stops the run."""
         for row in self._plan.rows():
             if self.signal is not None or self._unauthorized:
-                self._console.print(f"Not begun: the invoices from line {row.line} on.")
                 return
             self._in_flight[id(row.job)] = row
+            self._taken += 1
+            self._last_line = row.line
             yield row.job
+        self._exhausted = True
 
     def interrupt(self, number: int) -> None:
         """Drain at the first signal; leave at once at the second."""
@@ -179,11 +188,20 @@ class _Run:
         number = row.job.invoice.invoice_number
         self._console.print(f"line {row.line}, invoice {number}, {state}: {told}")
 
+    def _name_the_rest(self, count: int) -> None:
+        if count and self._exhausted:
+            told = "they were not found again: the file changed since it was checked"
+            self._console.print(f"Not sent: {count:,} invoices; {told}.")
+        elif count:
+            told = f"those behind line {self._last_line}"
+            self._console.print(f"Not begun: {count:,} invoices, {told}.")
+
     def summary(self, elapsed: float) -> Summary:
         """Return the counts; an invoice that was taken and never heard of again is in doubt."""
         for row in self._in_flight.values():
             told = f"it was in flight; read order {row.job.order_id} before sending it again"
             self._name(row, State.IN_DOUBT, told)
+        self._name_the_rest(self.planned - self._taken)
         in_doubt = self._states[State.IN_DOUBT] + len(self._in_flight)
         confirmed, rejected = self._states[State.CONFIRMED], self._states[State.REJECTED]
         # Every row was checked as sending checks it, so that none ends as INVALID here.
@@ -207,7 +225,11 @@ class _Run:
 
 
 async def _send(
-    plan: Plan, config: ClientConfig | None, options: SendOptions, console: Console
+    plan: Plan,
+    config: ClientConfig | None,
+    timeouts: Timeouts,
+    options: SendOptions,
+    console: Console,
 ) -> Summary:
     main = asyncio.current_task()
     assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
@@ -221,7 +243,8 @@ async def _send(
             if config is None:
                 sandbox = await stack.enter_async_context(Sandbox(orders_for(plan.rows())))
                 config = evolve(sandbox.config, orders_api=plan.orders_api)
-            client = await stack.enter_async_context(VtexInvoiceClient(options.apply_to(config)))
+            config = evolve(config, max_concurrency=options.concurrency, timeouts=timeouts)
+            client = await stack.enter_async_context(VtexInvoiceClient(config))
             outcomes = await stack.enter_async_context(aclosing(client.notify_many(run.jobs())))
             with ticker(console, "invoices", run.planned, quiet=options.quiet) as shown:
                 async for outcome in outcomes:

@@ -1,0 +1,109 @@
+"""The feeder and its crew: what an input may do, and what it may not do to the calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+
+import pytest
+
+from tests.factories import make_invoice
+from tests.raw_server import Act, RawServer, answer, raw_server, read_request
+from vtex_invoice_async import InvoiceJob, State, VtexInvoiceClient
+from vtex_invoice_async.bulk import work_through
+
+
+def endless() -> Iterator[InvoiceJob]:
+    for number in count():
+        yield InvoiceJob(order_id=f"v{number}-01", invoice=make_invoice())
+
+
+async def fail() -> None:
+    await asyncio.sleep(0)
+    raise OSError
+
+
+async def in_a_group() -> AsyncIterator[InvoiceJob]:
+    async with asyncio.TaskGroup() as group:
+        for number, job in enumerate(endless()):
+            if number == 3:
+                group.create_task(fail())
+            yield job
+
+
+async def in_a_timeout() -> AsyncIterator[InvoiceJob]:
+    async with asyncio.timeout(0.05):
+        for job in endless():
+            yield job
+
+
+@pytest.mark.parametrize("jobs", [in_a_group, in_a_timeout])
+async def test_a_scope_that_the_input_opens_does_not_bind_to_a_worker(
+    jobs: Callable[[], AsyncIterator[InvoiceJob]],
+) -> None:
+    release = asyncio.Event()
+
+    def held(server: RawServer) -> Act:
+        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                server.record(await read_request(reader))
+                if len(server.requests) == 4:
+                    asyncio.get_running_loop().call_later(0.1, release.set)
+                await release.wait()
+                writer.write(answer())
+
+        return act
+
+    seen = 0
+    async with (
+        raw_server(held) as server,
+        VtexInvoiceClient(server.config(max_concurrency=4)) as client,
+        asyncio.timeout(5),
+    ):
+        ends = (ExceptionGroup, TimeoutError, asyncio.CancelledError)
+        with pytest.raises(ends):  # noqa: PT012  the loop is what raises
+            async for outcome in client.notify_many(jobs()):
+                assert outcome.state is State.CONFIRMED
+                seen += 1
+
+    # Every invoice that left has been told of.
+    assert seen == len(server.requests)
+
+
+async def test_one_whose_work_fails_ends_the_run_and_the_others_finish() -> None:
+    async def work(job: int) -> int:
+        await asyncio.sleep(0)
+        if job == 3:
+            raise ZeroDivisionError
+        return job
+
+    done: list[int] = []
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012  the loop is what raises
+        async for result in work_through(count(), work, width=3, grace=1, ready=lambda: None):
+            done.append(result)  # noqa: PERF401  a comprehension would lose them
+
+    assert {0, 1, 2} <= set(done)
+    assert 3 not in done
+    assert len(done) < 10
+
+
+async def test_no_job_is_taken_before_a_worker_is_free_for_it() -> None:
+    begun = taken = 0
+
+    def jobs() -> Iterator[int]:
+        nonlocal taken
+        for job in range(50):
+            taken += 1
+            yield job
+
+    async def work(job: int) -> int:
+        nonlocal begun
+        begun += 1
+        assert taken - begun <= 3
+        await asyncio.sleep(0)
+        return job
+
+    results = [r async for r in work_through(jobs(), work, width=3, grace=1, ready=lambda: None)]
+
+    assert sorted(results) == list(range(50))
