@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from tests.raw_server import Act, RawServer, read_request
+from tests.raw_server import Act, RawServer, answer, read_request
 
 
 def close_on_accept(server: RawServer) -> Act:
@@ -62,6 +62,21 @@ def raw(reply: bytes) -> Callable[[RawServer], Act]:
             server.record(await read_request(reader))
             writer.write(reply)
             await writer.drain()
+
+        return act
+
+    return bind
+
+
+def answer_after(release: asyncio.Event) -> Callable[[RawServer], Act]:
+    """Answer every request as it should be, once *release* is set."""
+
+    def bind(server: RawServer) -> Act:
+        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                server.record(await read_request(reader))
+                await release.wait()
+                writer.write(answer())
 
         return act
 

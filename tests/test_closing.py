@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from tests.factories import make_invoice
-from tests.raw_faults import hang_after_request
+from tests.raw_faults import answer_after, hang_after_request
 from tests.raw_server import Act, RawServer, answer, raw_server, read_request
 from vtex_invoice_async import ClientConfig, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import ConfigError, OutcomeUnknown
@@ -19,23 +19,12 @@ REQUEST = Request(method="POST", path="/api/oms/pvt/orders/1/invoice", body=b"{}
 
 
 async def test_closing_waits_for_what_is_in_flight() -> None:
-    release, arrived = asyncio.Event(), asyncio.Event()
-
-    def held(server: RawServer) -> Act:
-        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await read_request(reader)
-            arrived.set()
-            await release.wait()
-            writer.write(answer())
-            await writer.drain()
-
-        return act
-
-    async with raw_server(held) as server:
+    release = asyncio.Event()
+    async with raw_server(answer_after(release)) as server:
         client = VtexInvoiceClient(server.config())
         await client.__aenter__()
         call = asyncio.create_task(client.notify_invoice("v1-01", make_invoice()))
-        await arrived.wait()
+        await server.arrivals(1)
         closing = asyncio.create_task(client.aclose())
         await asyncio.sleep(0)
         with pytest.raises(ConfigError, match="closed"):
@@ -104,17 +93,7 @@ async def test_leaving_by_a_cancellation_closes_at_once() -> None:
 
 async def test_closing_again_waits_for_the_first_and_harms_nothing() -> None:
     release = asyncio.Event()
-
-    def held(server: RawServer) -> Act:
-        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            server.record(await read_request(reader))
-            await release.wait()
-            writer.write(answer())
-            await writer.drain()
-
-        return act
-
-    async with raw_server(held) as server:
+    async with raw_server(answer_after(release)) as server:
         client = VtexInvoiceClient(server.config())
         await client.__aenter__()
         call = asyncio.create_task(client.notify_invoice("v1-01", make_invoice()))
@@ -161,17 +140,7 @@ def test_a_stray_loop_does_not_wait_for_a_turn_it_can_never_use() -> None:
 
 async def test_a_call_that_waits_for_its_turn_when_the_client_closes_is_not_begun() -> None:
     release = asyncio.Event()
-
-    def held(server: RawServer) -> Act:
-        async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while True:
-                server.record(await read_request(reader))
-                await release.wait()
-                writer.write(answer())
-
-        return act
-
-    async with raw_server(held) as server:
+    async with raw_server(answer_after(release)) as server:
         client = VtexInvoiceClient(server.config(max_concurrency=1))
         await client.__aenter__()
         first, second = [
