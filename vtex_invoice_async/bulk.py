@@ -1,4 +1,4 @@
-"""One feeder and a fixed crew of workers: an input of any length is worked through in flat memory."""
+"""A fixed crew of workers pulls one input: work of any length goes through in flat memory."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ async def work_through(
     finished and yielded, then it is raised. Leaving the loop stops taking jobs and gives what is at
     work *grace* seconds to finish; cancelling stops it at once.
     """
-    crew = _Crew(work, ready, width)
-    crew.start(jobs)
+    crew = _Crew(jobs, work, ready, width)
     try:
         while crew.at_work:
             result = await crew.results.get()
@@ -46,7 +45,7 @@ async def work_through(
         crew.dismiss()
         for worker in crew.workers:
             worker.cancel()
-        await asyncio.gather(crew.feeder, *crew.workers, return_exceptions=True)
+        await asyncio.gather(*crew.workers, *crew.input.tasks, return_exceptions=True)
 
 
 class _End:
@@ -57,97 +56,126 @@ _END: Final = _End()
 
 
 class _Crew(Generic[J, R]):
-    """What the feeder and the workers of one run share."""
-
-    feeder: asyncio.Task[None]
-    workers: list[asyncio.Task[None]]
+    """The workers of one run, and what they share."""
 
     def __init__(
-        self, work: Callable[[J], Awaitable[R]], ready: Callable[[], None], width: int
+        self,
+        jobs: Iterable[J] | AsyncIterable[J],
+        work: Callable[[J], Awaitable[R]],
+        ready: Callable[[], None],
+        width: int,
     ) -> None:
         self.at_work = width
         self.results: asyncio.Queue[R | _End] = asyncio.Queue()
         self.unread = asyncio.Semaphore(width)
         """Places for results: a slow reader holds the workers back."""
         self.failure: BaseException | None = None
-        self._free = asyncio.Semaphore(width)
-        """Workers without a job."""
-        self._jobs: asyncio.Queue[J | _End] = asyncio.Queue()
         self._work = work
-        self._ready = ready
         self._dismissed = False
-
-    def start(self, jobs: Iterable[J] | AsyncIterable[J]) -> None:
-        """Begin."""
-        self.feeder = asyncio.create_task(self._feed(jobs))
-        self.feeder.add_done_callback(self._see_feeder_off)
-        self.workers = [asyncio.create_task(self._be_worker()) for _ in range(self.at_work)]
+        self.input: _Hand[J] | _Feed[J] = (
+            _Feed(jobs, ready) if isinstance(jobs, AsyncIterable) else _Hand(jobs, ready)
+        )
+        self.workers = [asyncio.create_task(self._be_worker()) for _ in range(width)]
         for worker in self.workers:
-            worker.add_done_callback(self._see_worker_off)
+            worker.add_done_callback(self._see_off)
 
     def dismiss(self) -> None:
         """Take no more jobs; let those at work finish, whether or not anyone reads of it."""
         if not self._dismissed:
             self._dismissed = True
-            self.feeder.cancel()
+            self.input.end()
             for _ in self.workers:
                 self.unread.release()
 
-    # The input is pulled in a task of its own: a scope that it opens, as a timeout or a group of
-    # tasks, binds to that task, and cancels no worker in the middle of a call.
-    async def _feed(self, jobs: Iterable[J] | AsyncIterable[J]) -> None:
-        pull = _puller(jobs)
-        while True:
-            await self._free.acquire()
-            self._ready()
-            job = await pull()
-            if isinstance(job, _End):
-                return
-            self._jobs.put_nowait(job)
-
     async def _be_worker(self) -> None:
-        while True:
-            job = await self._jobs.get()
+        while not self._dismissed:
+            job = await self.input.pull()
             if isinstance(job, _End):
-                self._jobs.put_nowait(_END)  # for the next worker
                 return
             result = await self._work(job)
             await self.unread.acquire()
             self.results.put_nowait(result)
-            self._free.release()
 
-    def _see_feeder_off(self, feeder: asyncio.Task[None]) -> None:
-        self._note(feeder)
-        self._jobs.put_nowait(_END)
-
-    def _see_worker_off(self, worker: asyncio.Task[None]) -> None:
-        self._note(worker)
+    def _see_off(self, worker: asyncio.Task[None]) -> None:
+        """Count a worker out, however it ended; one that failed ends the run."""
+        if not self._dismissed:
+            self.failure = self.failure or _ended_by(worker) or self.input.failure
+        elif not worker.cancelled():
+            self.failure = self.failure or worker.exception()
         if self.failure is not None:
             self.dismiss()
         self.at_work -= 1
         self.results.put_nowait(_END)
 
-    def _note(self, task: asyncio.Task[None]) -> None:
-        """Keep what ended a task, unless that was this run."""
-        if task.cancelled():
-            failure: BaseException | None = None
-            if not self._dismissed:
-                failure = asyncio.CancelledError("the input, or a worker, was cancelled")
-        else:
-            failure = task.exception()
-        self.failure = self.failure or failure
+
+class _Hand(Generic[J]):
+    """An input that is pulled by whoever is free."""
+
+    failure: BaseException | None = None
+    tasks: tuple[asyncio.Task[None], ...] = ()
+
+    def __init__(self, jobs: Iterable[J], ready: Callable[[], None]) -> None:
+        self._jobs = iter(jobs)
+        self._ready = ready
+
+    async def pull(self) -> J | _End:
+        self._ready()
+        return next(self._jobs, _END)
+
+    def end(self) -> None:
+        self._jobs = iter(())
 
 
-def _puller(jobs: Iterable[J] | AsyncIterable[J]) -> Callable[[], Awaitable[J | _End]]:
-    if isinstance(jobs, AsyncIterable):
-        later = aiter(jobs)
-        return lambda: anext(later, _END)
-    now = iter(jobs)
+class _Feed(Generic[J]):
+    """An input that has to be awaited, in a task of its own.
 
-    async def pull() -> J | _End:
-        return next(now, _END)
+    A scope that it opens, as a timeout or a group of tasks, binds to that task: what ends the input
+    then cancels no worker in the middle of a call.
+    """
 
-    return pull
+    def __init__(self, jobs: AsyncIterable[J], ready: Callable[[], None]) -> None:
+        self.failure: BaseException | None = None
+        self._jobs: asyncio.Queue[J | _End] = asyncio.Queue()
+        self._wanted = asyncio.Semaphore(0)
+        self._ended = False
+        self._task = asyncio.create_task(self._feed(jobs, ready))
+        self._task.add_done_callback(self._see_off)
+        self.tasks = (self._task,)
+
+    async def pull(self) -> J | _End:
+        self._wanted.release()
+        job = await self._jobs.get()
+        if isinstance(job, _End):
+            self._jobs.put_nowait(_END)  # for the next who asks
+        return job
+
+    def end(self) -> None:
+        self._ended = True
+        self._task.cancel()
+
+    async def _feed(self, jobs: AsyncIterable[J], ready: Callable[[], None]) -> None:
+        source = aiter(jobs)
+        while True:
+            await self._wanted.acquire()
+            ready()
+            job = await anext(source, _END)
+            if isinstance(job, _End):
+                return
+            self._jobs.put_nowait(job)
+
+    def _see_off(self, task: asyncio.Task[None]) -> None:
+        if not self._ended:
+            self.failure = _ended_by(task)
+        elif not task.cancelled():
+            task.exception()
+        self._jobs.put_nowait(_END)
+
+
+def _ended_by(task: asyncio.Task[None]) -> BaseException | None:
+    """Return what ended a task that this run did not cancel."""
+    if task.cancelled():
+        return asyncio.CancelledError("the input, or a worker, was cancelled")
+    return task.exception()
 
 
 def _is_being_cancelled() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TypeVar
 
@@ -95,8 +95,7 @@ def listed(field: str, values: Iterable[T]) -> tuple[T, ...]:
     return tuple(values)
 
 
-def refuse(problems: Iterable[Problem]) -> None:
+def refuse(problems: Collection[Problem]) -> None:
     """Raise `InvalidInvoice` if there are any *problems*."""
-    found = tuple(problems)
-    if found:
-        raise InvalidInvoice(found)
+    if problems:
+        raise InvalidInvoice(problems)

@@ -7,7 +7,7 @@ no sense raises `InvalidInvoice` and never reaches the network.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -76,17 +76,16 @@ class InvoiceItem:
     description: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(self._problems())
-
-    def _problems(self) -> Iterator[Problem]:
-        yield from checks.money("price", self.price, 0)
-        yield from checks.whole("quantity", self.quantity, 1)
+        problems: list[Problem] = []
+        problems += checks.money("price", self.price, 0)
+        problems += checks.whole("quantity", self.quantity, 1)
         if self.id is not None:
-            yield from checks.name("id", self.id)
+            problems += checks.name("id", self.id)
         if self.item_index is not None:
-            yield from checks.whole("itemIndex", self.item_index, 0)
+            problems += checks.whole("itemIndex", self.item_index, 0)
         if self.description is not None:
-            yield from checks.text("description", self.description)
+            problems += checks.text("description", self.description)
+        checks.refuse(problems)
 
 
 def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
@@ -132,17 +131,15 @@ class Invoice:
     volumes: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(self._problems())
-
-    def _problems(self) -> Iterator[Problem]:
+        problems: list[Problem] = []
         if not isinstance(self.type, InvoiceType):
-            yield from checks.problem(
+            problems += checks.problem(
                 "type", "type", "must be InvoiceType.OUTPUT or InvoiceType.INPUT"
             )
-        yield from checks.name("invoiceNumber", self.invoice_number)
-        yield from checks.money("invoiceValue", self.invoice_value, 1)
-        yield from checks.moment("issuanceDate", self.issuance_date)
-        yield from checks.many(InvoiceItem, "items", self.items)
+        problems += checks.name("invoiceNumber", self.invoice_number)
+        problems += checks.money("invoiceValue", self.invoice_value, 1)
+        problems += checks.moment("issuanceDate", self.issuance_date)
+        problems += checks.many(InvoiceItem, "items", self.items)
         for name, text in (
             ("invoiceKey", self.invoice_key),
             ("invoiceUrl", self.invoice_url),
@@ -153,13 +150,14 @@ class Invoice:
             ("cfop", self.cfop),
         ):
             if text is not None:
-                yield from checks.text(name, text)
+                problems += checks.text(name, text)
         if self.dispatched_date is not None:
-            yield from checks.moment("dispatchedDate", self.dispatched_date)
+            problems += checks.moment("dispatchedDate", self.dispatched_date)
         if self.extra_value is not None:
-            yield from checks.money("extraValue", self.extra_value, 0)
+            problems += checks.money("extraValue", self.extra_value, 0)
         if self.volumes is not None:
-            yield from checks.whole("volumes", self.volumes, 0)
+            problems += checks.whole("volumes", self.volumes, 0)
+        checks.refuse(problems)
 
 
 @frozen(kw_only=True)
@@ -175,15 +173,14 @@ class TrackingInfo:
     dispatched_date: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(self._problems())
-
-    def _problems(self) -> Iterator[Problem]:
-        yield from checks.text("courier", self.courier)
-        yield from checks.name("trackingNumber", self.tracking_number)
+        problems: list[Problem] = []
+        problems += checks.text("courier", self.courier)
+        problems += checks.name("trackingNumber", self.tracking_number)
         if self.tracking_url is not None:
-            yield from checks.text("trackingUrl", self.tracking_url)
+            problems += checks.text("trackingUrl", self.tracking_url)
         if self.dispatched_date is not None:
-            yield from checks.moment("dispatchedDate", self.dispatched_date)
+            problems += checks.moment("dispatchedDate", self.dispatched_date)
+        checks.refuse(problems)
 
 
 @frozen(kw_only=True)
@@ -196,15 +193,14 @@ class TrackingEvent:
     date: date
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(self._problems())
-
-    def _problems(self) -> Iterator[Problem]:
-        yield from checks.text("city", self.city)
-        yield from checks.text("state", self.state)
-        yield from checks.text("description", self.description)
+        problems: list[Problem] = []
+        problems += checks.text("city", self.city)
+        problems += checks.text("state", self.state)
+        problems += checks.text("description", self.description)
         # A datetime is a date to isinstance; its hour would be lost without a word.
         if type(self.date) is not date:
-            yield from checks.problem("date", "date", "must be a datetime.date")
+            problems += checks.problem("date", "date", "must be a datetime.date")
+        checks.refuse(problems)
 
 
 def _events(values: Iterable[TrackingEvent]) -> tuple[TrackingEvent, ...]:
@@ -225,14 +221,13 @@ class TrackingStatus:
     events: tuple[TrackingEvent, ...] = field(default=(), converter=_events)
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(self._problems())
-
-    def _problems(self) -> Iterator[Problem]:
+        problems: list[Problem] = []
         if type(self.is_delivered) is not bool:
-            yield from checks.problem("boolean", "isDelivered", "must be True or False")
+            problems += checks.problem("boolean", "isDelivered", "must be True or False")
         if self.delivered_date is not None:
-            yield from checks.moment("deliveredDate", self.delivered_date)
-        yield from checks.many(TrackingEvent, "events", self.events)
+            problems += checks.moment("deliveredDate", self.delivered_date)
+        problems += checks.many(TrackingEvent, "events", self.events)
+        checks.refuse(problems)
 
 
 @frozen(kw_only=True)
