@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -107,3 +108,62 @@ async def test_no_job_is_taken_before_a_worker_is_free_for_it() -> None:
     results = [r async for r in work_through(jobs(), work, width=3, grace=1, ready=lambda: None)]
 
     assert sorted(results) == list(range(50))
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("width", [1, 3, 8])
+async def test_a_reader_who_is_busy_loses_no_result(width: int, asynchronous: bool) -> None:
+    async def work(job: int) -> int:
+        await asyncio.sleep(0)
+        return job
+
+    async def later() -> AsyncIterator[int]:
+        for job in range(50):
+            yield job
+
+    jobs = later() if asynchronous else iter(range(50))
+    read: list[int] = []
+    async for result in work_through(jobs, work, width=width, grace=1, ready=lambda: None):
+        read.append(result)
+        # Long enough for every worker to have ended behind the reader's back.
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    assert sorted(read) == list(range(50))
+
+
+async def test_a_busy_reader_is_told_what_was_done_before_the_input_failed() -> None:
+    def jobs() -> Iterator[int]:
+        yield from range(5)
+        raise ZeroDivisionError
+
+    async def work(job: int) -> int:
+        return job
+
+    read: list[int] = []
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012  the loop is what raises
+        async for result in work_through(jobs(), work, width=3, grace=1, ready=lambda: None):
+            read.append(result)
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+    assert sorted(read) == list(range(5))
+
+
+async def test_an_input_that_swallows_its_cancellation_does_not_hold_up_leaving() -> None:
+    async def stubborn() -> AsyncIterator[int]:
+        for job in count():
+            if job > 2:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            yield job
+
+    async def work(job: int) -> int:
+        return job
+
+    results = work_through(stubborn(), work, width=2, grace=0.05, ready=lambda: None)
+    async with asyncio.timeout(2):
+        assert await anext(results) == 0
+        assert await anext(results) == 1
+        await asyncio.sleep(0)
+        await results.aclose()

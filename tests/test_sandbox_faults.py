@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from attrs import evolve
 
 from tests.command_line import until
-from tests.factories import job_for, make_tracking
+from tests.factories import authentication, job_for, make_tracking
 from vtex_invoice_async import InvoiceJob, State, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import (
     BadRequest,
@@ -237,12 +238,31 @@ def test_the_same_seed_makes_the_same_trouble() -> None:
     assert 30 < sum(drawn(7)) < 90
 
 
-def test_a_fault_does_not_move_those_beside_it() -> None:
-    def drawn(*others: Fault) -> list[bool]:
-        plan = FaultPlan((Fault(do=Do.CLOSE, nth=(3, 5)), *others), 7)
-        return [getattr(plan.next("get_order", "v1"), "do", None) is Do.CLOSE for _ in range(9)]
+@pytest.mark.parametrize(
+    "other",
+    [
+        Fault(do=Do.HANG, nth=(99,)),
+        Fault(do=Do.HANG, on="get_order", rate=0.5),
+        Fault(do=Do.HANG, on="notify_invoice", rate=0.01),
+    ],
+)
+def test_a_fault_does_not_move_those_beside_it(other: Fault) -> None:
+    watched = Fault(do=Do.CLOSE, on="notify_invoice", rate=0.3)
 
-    assert drawn() == drawn(Fault(do=Do.HANG, rate=1)) == [n in {3, 5} for n in range(1, 10)]
+    def closed(*faults: Fault, reads: bool = False) -> list[int]:
+        plan = FaultPlan(faults, 7)
+        hits = []
+        for number in range(60):
+            if reads:
+                plan.next("get_order", "v1-01")
+            if plan.next("notify_invoice", "v1-01") is watched:
+                hits.append(number)
+        return hits
+
+    alone = closed(watched)
+
+    assert closed(watched, other) == closed(watched, other, reads=True) == alone
+    assert len(alone) > 5
 
 
 def test_a_plan_is_read_from_json() -> None:
@@ -261,8 +281,18 @@ def test_a_plan_is_read_from_json() -> None:
         ({"fault": []}, "a plan of faults is"),
         ({"faults": [{"do": "explode", "nth": [1]}]}, "faults[0].do"),
         ({"faults": [{"do": "close", "nth": [1], "when": 1}]}, "when"),
+        ({"faults": None}, "faults a list"),
+        ({"faults": [], "seed": "7"}, "seed must be a whole number"),
         ({"faults": [{"do": "close"}]}, "nth, or a rate"),
-        ({"faults": [{"do": "close", "rate": 2}]}, "nth, or a rate"),
+        ({"faults": [{"do": "close", "rate": 2}]}, "rate is from 0 to 1"),
+        ({"faults": [{"do": "close", "nth": [0]}]}, "nth counts from 1"),
+        ({"faults": [{"do": "close", "nth": [1.9]}]}, "faults[0].nth"),
+        ({"faults": [{"do": "close", "nth": "12"}]}, "faults[0].nth"),
+        ({"faults": [{"do": "close", "nth": [1], "acted": "false"}]}, "faults[0].acted"),
+        ({"faults": [{"do": "close", "nth": [1], "on": "notify_invoce"}]}, "on must be one of"),
+        ({"faults": [{"do": "answer", "nth": [1], "body": {"a": 1}}]}, "faults[0].body"),
+        ({"faults": [{"do": "cut", "nth": [1], "at": -5}]}, "below 0"),
+        ({"faults": [{"do": "raw", "nth": [1], "body": "\u20ac"}]}, "body of raw"),
         ({"faults": [{"nth": [1]}]}, "do"),
     ],
 )
@@ -271,3 +301,49 @@ def test_a_plan_that_makes_no_sense_is_refused_by_its_place(document: object, to
         read_plan(document)
 
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("do", [Do.HANG, Do.LATE])
+async def test_what_hangs_is_not_answered_when_the_sandbox_ends(do: Do) -> None:
+    sandbox = Sandbox(orders=1, faults=[Fault(do=do, nth=FIRST, seconds=60)])
+    await sandbox.__aenter__()
+    async with VtexInvoiceClient(sandbox.config) as client:
+        job = job_for(sandbox.orders[0])
+        call = asyncio.create_task(client.notify_invoice(job.order_id, job.invoice))
+        await until(lambda: len(sandbox.oracle.arrived) == 1)
+
+        await sandbox.__aexit__(None, None, None)
+
+        with pytest.raises(OutcomeUnknown):
+            await call
+    assert not sandbox.applied
+
+
+async def test_what_acts_late_acts_once() -> None:
+    fault = Fault(do=Do.LATE, nth=FIRST, seconds=0.05, acted=True)
+    async with troubled(fault, total=0.2) as (sandbox, client):
+        await error_of(client, job_for(sandbox.orders[0]))
+
+        assert sandbox.applied.total() == 1
+
+
+@pytest.mark.parametrize("do", [Do.STALE, Do.LAG])
+async def test_an_order_that_does_not_show_an_invoice_does_not_show_that_there_was_one(
+    do: Do,
+) -> None:
+    async with troubled(Fault(do=do, nth=FIRST, seconds=60)) as (sandbox, client):
+        job = job_for(sandbox.orders[0])
+        await client.notify_invoice(job.order_id, job.invoice)
+
+        order = await client.get_order(job.order_id)
+
+        assert (order.status, order.packages) == ("handling", ())
+
+
+async def test_a_header_of_an_answer_takes_the_place_of_the_usual_one() -> None:
+    fault = Fault(do=Do.ANSWER, nth=FIRST, status=200, headers={"content-type": "text/html"})
+    async with Sandbox(orders=1, faults=[fault]) as sandbox, aiohttp.ClientSession() as session:
+        headers = authentication(sandbox.config)
+        path = "/api/oms/pvt/orders/x-01"
+        async with session.get(f"{sandbox.url}{path}", headers=headers) as heard:
+            assert heard.headers.getall("Content-Type") == ["text/html"]

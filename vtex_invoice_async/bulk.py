@@ -29,7 +29,8 @@ async def work_through(
     """
     crew = _Crew(jobs, work, ready, width)
     try:
-        while crew.at_work:
+        # The workers may all have ended while the reader was busy, and left results behind.
+        while crew.at_work or not crew.results.empty():
             result = await crew.results.get()
             if not isinstance(result, _End):
                 crew.unread.release()
@@ -43,9 +44,10 @@ async def work_through(
         raise
     finally:
         crew.dismiss()
-        for worker in crew.workers:
-            worker.cancel()
-        await asyncio.gather(*crew.workers, *crew.input.tasks, return_exceptions=True)
+        tasks = (*crew.workers, *crew.input.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _End:
@@ -155,7 +157,7 @@ class _Feed(Generic[J]):
 
     async def _feed(self, jobs: AsyncIterable[J], ready: Callable[[], None]) -> None:
         source = aiter(jobs)
-        while True:
+        while not self._ended:  # an input may swallow its cancellation
             await self._wanted.acquire()
             ready()
             job = await anext(source, _END)

@@ -88,7 +88,9 @@ class VtexInvoiceClient:
             return
         if not drain:
             # Whoever drains meanwhile is done with it, too: nothing is in flight any more.
+            self._closed = self._closed or asyncio.Event()
             await self._transport.aclose()
+            self._closed.set()
             return
         if self._closed is not None:
             await self._closed.wait()

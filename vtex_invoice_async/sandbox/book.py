@@ -37,6 +37,9 @@ class _Entry:
     """One order and what became of it."""
 
     order: Order
+    before: Order
+    """As it came in."""
+
     packages: list[Package] = field(factory=list)
     settles_at: datetime | None = None
     shown_from: dict[str | None, datetime] = field(factory=dict)
@@ -82,7 +85,7 @@ class OrderBook:
 
     def add(self, order: Order) -> None:
         """Take in an order; its packages are invoices that it has already."""
-        self._entries[order.order_id] = _Entry(order, list(order.packages or ()))
+        self._entries[order.order_id] = _Entry(order, order, list(order.packages or ()))
 
     def orders(self, now: datetime) -> list[Order]:
         """Return every order as it stands."""
@@ -95,6 +98,11 @@ class OrderBook:
             matches = (e for e in self._entries.values() if e.order.sequence == order_id[3:])
             entry = next(matches, None)
         return None if entry is None else self._shown(entry, now)
+
+    def order_before(self, order_id: str) -> Order:
+        """Return an order as it came in, before anything was done to it."""
+        entry = self._entries[order_id]
+        return evolve(entry.before, packages=entry.before.packages or ())
 
     def invoice(
         self, order_id: str, invoice: Invoice, now: datetime, *, document: bool, lag: float = 0
@@ -200,8 +208,11 @@ class OrderBook:
             status = OrderStatus.INVOICED if whole else OrderStatus.PAYMENT_APPROVED
             entry.order = evolve(entry.order, status=status)
             entry.settles_at = None
-        shown = (package for package in entry.packages if entry.shows(package, now))
-        return evolve(entry.order, packages=tuple(shown))
+        shown = tuple(package for package in entry.packages if entry.shows(package, now))
+        # What is not shown yet has not moved the order either.
+        lags = len(shown) < len(entry.packages)
+        seen = entry.before.status if lags else entry.order.status
+        return evolve(entry.order, packages=shown, status=seen)
 
     def _receipt(self, entry: _Entry, now: datetime) -> Receipt:
         # Seven digits, as .NET writes them.

@@ -87,6 +87,7 @@ class Desk:
 
     def open(self) -> None:
         """Tell the time by the running loop from now on."""
+        self._stopped = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
         self._began = (datetime.now(UTC), self._clock())
 
@@ -130,11 +131,11 @@ class Desk:
             response = await handler(request, None) if fault.acted else None
             await asyncio.sleep(fault.seconds)
             return response or await handler(request, None)
-        if fault.do is Do.LATE:
+        if fault.do is Do.LATE and not self._stopped.is_set():
             task = asyncio.create_task(self._act_late(fault.seconds, handler, request))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
-        acted = fault.acted or fault.do is Do.CUT
+        acted = fault.do is Do.CUT or (fault.acted and fault.do is not Do.LATE)
         response = await handler(request, None) if acted else web.Response()
         return await enact(fault, request, response, self._stopped)
 
@@ -197,7 +198,7 @@ class Desk:
         if order is None:
             return no(refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND)
         if fault is not None and fault.do is Do.STALE:
-            order = evolve(order, packages=())
+            order = self.book.order_before(order.order_id)
         if fault is not None and fault.do is Do.PARTIAL:
             order = evolve(order, packages=(order.packages or ())[:-1])
         return _yes(order)

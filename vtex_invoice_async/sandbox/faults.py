@@ -5,7 +5,8 @@
       {"on": "get_order", "rate": 0.05, "do": "answer", "status": 503, "body": "<html>"},
       {"nth": [100], "do": "limit", "per_second": 50}]}
 
-Each request is matched against the faults in their order; the first that is due happens to it.
+Each request is matched against the faults in their order; the first that is due happens to it,
+unless its credentials, its role or the rate limit already refuse it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,26 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any, Final
 
 from attrs import define, field, frozen
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 from cattrs.v import format_exception
 
+from vtex_invoice_async import encodings
 from vtex_invoice_async.errors import ConfigError
 
 __all__ = ["Do", "Fault", "FaultPlan", "read_plan"]
+
+OPERATIONS: Final = (
+    "*",
+    "notify_invoice",
+    "send_tracking",
+    "update_tracking_status",
+    "get_order",
+    "start_handling",
+)
 
 
 class Do(StrEnum):
@@ -94,12 +106,27 @@ class Fault:
     per_second: float = 0
 
     def __attrs_post_init__(self) -> None:
-        if not self.nth and not 0 < self.rate <= 1:
-            raise ValueError("give nth, or a rate above 0 and up to 1")
+        if self.on not in OPERATIONS:
+            raise ValueError(f"on must be one of {', '.join(OPERATIONS)}")
+        if not 0 <= self.rate <= 1 or not all(n >= 1 for n in self.nth):
+            raise ValueError("rate is from 0 to 1, and nth counts from 1")
+        if not self.nth and not self.rate:
+            raise ValueError("give nth, or a rate above 0")
+        if min(self.at, self.seconds, self.per_second) < 0:
+            raise ValueError("at, seconds and per_second must not be below 0")
+        if self.do is Do.RAW and not all(ord(character) < 256 for character in self.body):
+            raise ValueError("the body of raw holds bytes: characters up to \\u00ff")
 
     def concerns(self, operation: str, order_id: str) -> bool:
         """Whether a request is one of those that this may happen to."""
-        return self.on in {"*", operation} and self.order_id in {None, order_id}
+        able = _ABLE.get(self.do, operation)
+        return (
+            self.on in {"*", operation} and operation == able and self.order_id in {None, order_id}
+        )
+
+
+# What only one operation can suffer.
+_ABLE: Final = {Do.STALE: "get_order", Do.PARTIAL: "get_order", Do.LAG: "notify_invoice"}
 
 
 @define
@@ -109,11 +136,15 @@ class FaultPlan:
     faults: tuple[Fault, ...] = ()
     seed: int = 0
     _seen: list[int] = field(init=False)
-    _chance: random.Random = field(init=False)
+    _chances: list[random.Random] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._seen = [0] * len(self.faults)
-        self._chance = random.Random(self.seed)  # noqa: S311  made-up trouble, no secret
+        # To each its own: what another draws, and for whom, does not move it.
+        self._chances = [
+            random.Random(f"{self.seed}:{index}")  # noqa: S311  made-up trouble, no secret
+            for index in range(len(self.faults))
+        ]
 
     def next(self, operation: str, order_id: str) -> Fault | None:
         """Return what happens to this request, if anything does."""
@@ -121,32 +152,59 @@ class FaultPlan:
         for index, fault in enumerate(self.faults):
             if not fault.concerns(operation, order_id):
                 continue
-            # Every fault counts and draws at every request, so that one does not move another.
             self._seen[index] += 1
-            hit = self._seen[index] in fault.nth or self._chance.random() < fault.rate
-            due = due or (fault if hit else None)
+            drawn = self._chances[index].random() < fault.rate
+            if due is None and (drawn or self._seen[index] in fault.nth):
+                due = fault
         return due
 
 
 def _told(error: BaseException, kind: type[object] | None) -> str:
-    # The checks of a fault say what is wrong themselves.
-    return (
-        str(error) if type(error) is ValueError and kind is None else format_exception(error, kind)
-    )
+    # Our own checks say what is wrong themselves.
+    return str(error) if type(error) is ValueError else format_exception(error, kind)
 
 
 def read_plan(document: object, seed: int | None = None) -> FaultPlan:
     """Return the plan that a JSON *document* describes; *seed* goes before its own."""
-    converter = Converter(forbid_extra_keys=True)
     if not isinstance(document, dict) or not set(document) <= {"seed", "faults"}:
         raise ConfigError('a plan of faults is {"seed": ..., "faults": [...]}')
+    own, rows = document.get("seed", 0), document.get("faults", [])
+    if type(own) is not int or not isinstance(rows, list):
+        raise ConfigError("a plan of faults: seed must be a whole number, faults a list")
     try:
-        faults = converter.structure(document.get("faults", []), tuple[Fault, ...])
+        faults = _CONVERTER.structure(rows, tuple[Fault, ...])
     except BaseValidationError as error:
         told = "; ".join(
             line.replace("$", "faults", 1)
             for line in transform_error(error, format_exception=_told)
         )
         raise ConfigError(f"a plan of faults: {told}") from None
-    own = document.get("seed", 0)
-    return FaultPlan(faults, own if seed is None and isinstance(own, int) else seed or 0)
+    return FaultPlan(faults, own if seed is None else seed)
+
+
+def _do(value: Any, _: Any) -> Do:
+    try:
+        return Do(value)
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(Do)}") from None
+
+
+def _number(value: Any, _: Any) -> float:
+    if type(value) not in {int, float}:
+        raise ValueError("must be a number")
+    return float(value)
+
+
+def _numbers(value: Any, _: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(number) is int for number in value):
+        raise ValueError("must be a list of whole numbers")
+    return tuple(value)
+
+
+_CONVERTER: Final = Converter(forbid_extra_keys=True)
+_CONVERTER.register_structure_hook(int, encodings.exactly(int, "a whole number"))
+_CONVERTER.register_structure_hook(str, encodings.exactly(str, "text"))
+_CONVERTER.register_structure_hook(Do, _do)
+_CONVERTER.register_structure_hook(bool, encodings.exactly(bool, "true or false"))
+_CONVERTER.register_structure_hook(float, _number)
+_CONVERTER.register_structure_hook_func(lambda kind: kind == tuple[int, ...], _numbers)

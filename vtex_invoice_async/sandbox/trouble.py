@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import socket
 import struct
-from asyncio import Event, Transport
+from asyncio import Event, Transport, timeout
+from contextlib import suppress
+from typing import Final
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from vtex_invoice_async.sandbox.faults import Do, Fault
 
 __all__ = ["cut_request", "enact"]
+
+LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at whether a client that is kept waiting is still there."""
 
 
 async def enact(
@@ -19,12 +25,12 @@ async def enact(
     """Do *fault* to *request*, whose answer would have been *response*."""
     match fault.do:
         case Do.ANSWER:
-            kind = {"Content-Type": "application/json"}
-            return web.Response(
-                status=fault.status, body=fault.body.encode(), headers={**kind, **fault.headers}
-            )
+            headers = CIMultiDict({"Content-Type": "application/json"})
+            headers.update(fault.headers)
+            return web.Response(status=fault.status, body=fault.body.encode(), headers=headers)
         case Do.HANG | Do.LATE:
-            await stopped.wait()
+            await _gone(request, stopped)
+            _end_with(request, b"")
         case Do.RESET:
             _reset(request)
         case Do.CUT:
@@ -40,10 +46,22 @@ async def enact(
 
 async def cut_request(request: web.Request, at: int) -> None:
     """Read *at* bytes of the body, and tear the connection."""
-    length = request.content_length or 0
-    if at:
-        await request.content.readexactly(min(at, length))
+    with suppress(ConnectionError):
+        while at > 0 and (piece := await request.content.read(at)):
+            at -= len(piece)
     _reset(request)
+
+
+async def _gone(request: web.Request, stopped: Event) -> None:
+    """Wait until the client hangs up, or the sandbox ends."""
+    while not stopped.is_set() and not _is_closing(request):
+        with suppress(TimeoutError):
+            async with timeout(LOOK_EVERY):
+                await stopped.wait()
+
+
+def _is_closing(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _end_with(request: web.Request, data: bytes) -> None:
