@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from itertools import count
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.factories import make_invoice
 from tests.raw_server import Act, RawServer, answer, raw_server, read_request
@@ -167,3 +170,66 @@ async def test_an_input_that_swallows_its_cancellation_does_not_hold_up_leaving(
         assert await anext(results) == 1
         await asyncio.sleep(0)
         await results.aclose()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    jobs=st.integers(0, 30),
+    width=st.sampled_from([1, 2, 3, 8]),
+    input_fails_at=st.none() | st.integers(0, 30),
+    work_fails_at=st.none() | st.integers(0, 30),
+    asynchronous=st.booleans(),
+    chance=st.randoms(use_true_random=False),
+)
+def test_whatever_was_taken_is_done_and_told(  # noqa: C901, PLR0917  one case of many parts
+    jobs: int,
+    width: int,
+    input_fails_at: int | None,
+    work_fails_at: int | None,
+    asynchronous: bool,
+    chance: random.Random,
+) -> None:
+    taken: list[int] = []
+    done: list[int] = []
+    read: list[int] = []
+
+    async def pause(most: int) -> None:
+        for _ in range(chance.randrange(most)):
+            await asyncio.sleep(0)
+
+    def now() -> Iterator[int]:
+        for job in range(jobs):
+            if job == input_fails_at:
+                raise OSError
+            taken.append(job)
+            yield job
+
+    async def later() -> AsyncIterator[int]:
+        for job in now():
+            await pause(2)
+            yield job
+
+    async def work(job: int) -> int:
+        await pause(4)
+        if job == work_fails_at:
+            raise ZeroDivisionError
+        done.append(job)
+        return job
+
+    async def run() -> None:
+        source = later() if asynchronous else now()
+        async for result in work_through(source, work, width=width, grace=1, ready=lambda: None):
+            read.append(result)
+            await pause(5)
+
+    failed = False
+    try:
+        asyncio.run(run())
+    except (OSError, ZeroDivisionError):
+        failed = True
+
+    fails = {input_fails_at, work_fails_at} & set(range(jobs))
+    assert failed == bool(fails & {*taken, input_fails_at})
+    assert sorted(read) == sorted(done)
+    assert set(taken) - {work_fails_at} == set(done)
+    assert failed or len(read) == jobs

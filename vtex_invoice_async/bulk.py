@@ -90,7 +90,7 @@ class _Crew(Generic[J, R]):
                 self.unread.release()
 
     async def _be_worker(self) -> None:
-        while not self._dismissed:
+        while True:
             job = await self.input.pull()
             if isinstance(job, _End):
                 return
