@@ -205,8 +205,12 @@ def test_whatever_was_taken_is_done_and_told(  # noqa: C901, PLR0917  one case o
             yield job
 
     async def later() -> AsyncIterator[int]:
-        for job in now():
+        for job in range(jobs):
             await pause(2)
+            if job == input_fails_at:
+                raise OSError
+            # Taken is what was handed over: a source that is cancelled while it waits keeps its own.
+            taken.append(job)
             yield job
 
     async def work(job: int) -> int:
