@@ -252,3 +252,22 @@ async def test_a_proxy_that_refuses_has_let_nothing_through() -> None:
     assert proxy.requests[0].startswith(b"CONNECT vtex.invalid:443 ")
     assert b"TOKENTOKEN" not in proxy.requests[0]
     assert "PROXYSECRET" not in repr(caught.value) + str(caught.value)
+
+
+async def test_a_timeout_is_not_rounded_up_to_a_whole_second() -> None:
+    # aiohttp rounds those above 5 s; waiting for them would take as long, their timers tell as well.
+    async with raw_server(hang_after_request) as server:
+        timeouts = Timeouts(connect=5.5, read=6.25, total=7.75)
+        async with VtexInvoiceClient(server.config(timeouts=timeouts)) as client:
+            call = asyncio.create_task(client.notify_invoice("v1-01", make_invoice()))
+            await server.arrivals(1)
+            timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]  # private
+            due = [timer.when() for timer in timers if not timer.cancelled()]
+
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    # That of reading and that of the whole, at least; one that is rounded is a whole number.
+    assert len(due) >= 2
+    assert not [when for when in due if float(when).is_integer()]

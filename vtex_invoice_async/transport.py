@@ -91,7 +91,6 @@ class Transport:
             connector=aiohttp.TCPConnector(
                 limit=self._config.max_concurrency,
                 ssl=self._config.ssl_context or True,
-                timeout_ceil_threshold=math.inf,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
