@@ -12,8 +12,12 @@ from vtex_invoice_async import (
     InvoiceJob,
     InvoiceType,
     Order,
+    RetryPolicy,
     TrackingInfo,
 )
+
+ONCE = RetryPolicy(max_attempts=1, resolve_for=0)
+"""What one attempt comes to, and no look at the order."""
 
 ISSUED = datetime(2026, 1, 31, 18, 25, 43, tzinfo=UTC)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field
 
+from tests.factories import ONCE
 from vtex_invoice_async import ClientConfig, Timeouts
 
 Act = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -57,6 +58,7 @@ class RawServer:
             "app_token": "TOKENTOKEN",
             "base_url": self.url,
             "timeouts": Timeouts(connect=5, read=5, total=5),
+            "retry": ONCE,
             **settings,
         }
         return ClientConfig(**given)  # type: ignore[arg-type]  # settings of any kind

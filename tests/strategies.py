@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from vtex_invoice_async.checks import MOST
 from vtex_invoice_async.models import (
+    CourierEvent,
     CourierStatus,
     Invoice,
     InvoiceItem,
@@ -95,7 +96,12 @@ _packages = st.builds(
         max_size=2,
     ).map(tuple),
     courier_status=st.none()
-    | st.builds(CourierStatus, status=st.none() | texts, finished=st.none() | st.booleans()),
+    | st.builds(
+        CourierStatus,
+        status=st.none() | texts,
+        finished=st.none() | st.booleans(),
+        data=st.lists(st.builds(CourierEvent, city=texts), max_size=2).map(tuple),
+    ),
     tracking_number=st.none() | texts,
     volumes=st.none() | numbers,
 )

@@ -14,6 +14,7 @@ from vtex_invoice_async import ClientConfig, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import ConfigError, OutcomeUnknown
 from vtex_invoice_async.messages import NoReply, Request
 from vtex_invoice_async.models import Receipt
+from vtex_invoice_async.transport import Mark
 
 REQUEST = Request(method="POST", path="/api/oms/pvt/orders/1/invoice", body=b"{}", reply_limit=999)
 
@@ -130,11 +131,11 @@ def test_a_stray_loop_does_not_wait_for_a_turn_it_can_never_use() -> None:
 
     with asyncio.Runner() as first, asyncio.Runner() as second:
         first.run(client.__aenter__())
-        first.run(client._slots.acquire())
+        first.run(client._caller._slots.acquire())
         with pytest.raises(ConfigError, match="another event loop"):
             second.run(asyncio.wait_for(client.get_order("v1-01"), 5))
         second.run(client.aclose())
-        client._slots.release()
+        client._caller._slots.release()
         first.run(client.aclose())
 
 
@@ -181,10 +182,10 @@ async def test_a_call_cut_off_by_closing_says_so() -> None:
     async with raw_server(hang_after_request) as server:
         client = VtexInvoiceClient(server.config(timeouts=Timeouts(connect=5, read=5, total=0.05)))
         await client.__aenter__()
-        call = asyncio.create_task(client._transport.send(REQUEST))
+        call = asyncio.create_task(client._caller._transport.send(REQUEST, Mark()))
         await server.arrivals(1)
 
-        await client._transport.aclose()
+        await client._caller._transport.aclose()
 
         reply = await call
     assert isinstance(reply, NoReply)

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.factories import make_invoice
+from tests.factories import ONCE, make_invoice
 from tests.raw_faults import (
     close_after_request,
     close_on_accept,
@@ -25,7 +25,7 @@ from tests.raw_server import Act, RawServer, answer, raw_server, read_request, r
 from vtex_invoice_async import ClientConfig, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import NotSent, OutcomeUnknown
 from vtex_invoice_async.messages import NoReply, Reply, Request
-from vtex_invoice_async.transport import Transport
+from vtex_invoice_async.transport import Mark, Transport
 
 REQUEST = Request(method="POST", path="/api/oms/pvt/orders/1/invoice", body=b"{}", reply_limit=999)
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
@@ -138,6 +138,7 @@ def config_for(url: str) -> ClientConfig:
         app_token="T",
         base_url=url,
         timeouts=Timeouts(connect=0.3, read=0.3, total=0.6),
+        retry=ONCE,
     )
 
 
@@ -163,7 +164,7 @@ async def traced(url: str) -> AsyncIterator[tuple[Transport, list[str]]]:
 @pytest.mark.parametrize("where", [pytest.param(w, id=n) for n, w in NOTHING_LEFT.items()])
 async def test_nothing_left_where_no_connection_was_made(where: Where) -> None:
     async with where() as url, traced(url) as (transport, heard):
-        reply = await transport.send(REQUEST)
+        reply = await transport.send(REQUEST, Mark())
 
     assert isinstance(reply, NoReply)
     assert not reply.bytes_left
@@ -173,7 +174,7 @@ async def test_nothing_left_where_no_connection_was_made(where: Where) -> None:
 @pytest.mark.parametrize("where", [pytest.param(w, id=n) for n, w in MAY_HAVE_LEFT.items()])
 async def test_bytes_may_have_left_once_there_was_a_connection(where: Where) -> None:
     async with where() as url, traced(url) as (transport, heard):
-        reply = await transport.send(REQUEST)
+        reply = await transport.send(REQUEST, Mark())
 
     # The mark agrees with aiohttp's signal, in every case.
     assert heard == ["headers sent"]

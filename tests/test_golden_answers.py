@@ -11,6 +11,7 @@ from tests.factories import make_invoice, make_tracking
 from tests.golden_files import canonical, golden, golden_names
 from vtex_invoice_async.messages import Reply
 from vtex_invoice_async.models import (
+    CourierEvent,
     CourierStatus,
     InvoiceType,
     Order,
@@ -77,7 +78,10 @@ ORDERS: dict[str, Order] = {
                 tracking_number="TRK-48960684",
                 tracking_url="https://tracking.fastdelivery.com/track/146",
                 courier_status=CourierStatus(
-                    status="ok", finished=True, delivered_date="2024-02-15T10:17:40.5322681+00:00"
+                    status="ok",
+                    finished=True,
+                    delivered_date="2024-02-15T10:17:40.5322681+00:00",
+                    data=(CourierEvent(city="Rio de Janeiro"),),
                 ),
                 cfop="5100",
                 volumes=1,

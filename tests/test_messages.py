@@ -107,6 +107,95 @@ def test_whatever_the_headers_say_a_wait_is_never_negative(text: str, date: str)
     assert seconds is None or 0 <= seconds < 10**9
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RateLimit-Remaining",
+        "Ratelimit-remaining",
+        "x-ratelimit-remaining",
+        "X-VTEX-RateLimit-Remaining",
+    ],
+)
+def test_a_rate_of_which_nothing_remains_is_spent(name: str) -> None:
+    assert make_reply({name: "0"}).rate_is_spent
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"RateLimit-Remaining": "1"},
+        {"RateLimit-Remaining": "00"},
+        {"RateLimit-Remaining": "-0"},
+        {"RateLimit-Remaining": "0.0"},
+        {"RateLimit-Remaining": "0;w=60"},
+        {"RateLimit-Remaining": ""},
+        {"RateLimit-Remaining": "\u0660"},  # an Arabic digit
+        {"RateLimit": "limit=100, remaining=0"},
+        {"RateLimit-Limit": "0"},
+        {"RateLimit-Reset": "0"},
+    ],
+)
+def test_whatever_else_a_rate_header_says_means_nothing(headers: dict[str, str]) -> None:
+    assert not make_reply(headers).rate_is_spent
+
+
+# NOW, in seconds of the epoch.
+EPOCH = 1792567680
+
+
+@pytest.mark.parametrize("name", ["RateLimit-Reset", "x-ratelimit-reset", "X-VTEX-RateLimit-Reset"])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        (" 30", 30),
+        ("3600", 3600),
+        # Longer than any limit takes, and nothing that a time could be
+        ("3601", None),
+        ("999999999", None),
+        (str(EPOCH), 0),
+        (str(EPOCH + 30), 30),
+        (str(EPOCH + 3600), 3600),
+        (str(EPOCH + 3601), None),
+        (str(EPOCH - 1), None),
+        # Milliseconds
+        (str(1000 * EPOCH), None),
+        ("9" * 5000, None),
+        ("1e9", None),
+        ("1.5", None),
+        ("-1", None),
+        ("nan", None),
+        ("", None),
+        ("\uff15", None),  # a full-width digit
+        ("Wed, 21 Oct 2026 07:28:30 GMT", None),
+    ],
+)
+def test_a_reset_counts_where_its_unit_is_plain(
+    name: str, text: str, seconds: float | None
+) -> None:
+    assert make_reply({name: text, "Date": NOW}).rate_resets_in == seconds
+
+
+def test_an_epoch_means_nothing_without_a_date_to_measure_it_against() -> None:
+    assert make_reply({"RateLimit-Reset": str(EPOCH)}).rate_resets_in is None
+    assert make_reply({"RateLimit-Reset": str(EPOCH), "Date": "today"}).rate_resets_in is None
+
+
+def test_the_first_reset_that_is_plain_is_taken() -> None:
+    headers = {"RateLimit-Reset": "soon", "X-RateLimit-Reset": "5", "X-VTEX-RateLimit-Reset": "9"}
+
+    assert make_reply(headers).rate_resets_in == 5
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40) | st.integers().map(str), st.text(max_size=40) | st.just(NOW))
+def test_whatever_the_headers_say_a_reset_is_an_hour_away_at_most(text: str, date: str) -> None:
+    seconds = make_reply({"X-RateLimit-Reset": text, "Date": date}).rate_resets_in
+
+    assert seconds is None or 0 <= seconds <= 3600
+
+
 def test_headers_and_bodies_are_not_printed() -> None:
     told = [
         Reply(status=200, headers={"Set-Cookie": "hunter2"}, body=b"hunter2"),

@@ -209,6 +209,7 @@ VALUES = [
     models.PriceDefinition(),
     models.OrderItem(id="18", quantity=1),
     models.PackageItem(),
+    models.CourierEvent(),
     models.CourierStatus(),
     models.Package(),
     models.Order(order_id="v5lux-01", value=1),

@@ -86,7 +86,11 @@ async def test_one_failure_never_cancels_another(
 @pytest.mark.parametrize(
     ("reply", "state", "error"),
     [
-        (answer(b"", status="429 Too Many Requests"), State.NOT_SENT, RateLimited),
+        (
+            answer(b"", status="429 Too Many Requests", headers="Retry-After: 301\r\n"),
+            State.NOT_SENT,
+            RateLimited,
+        ),
         (answer(b"", status="503 Service Unavailable"), State.IN_DOUBT, OutcomeUnknown),
         (answer(b""), State.IN_DOUBT, OutcomeUnknown),
         (answer(b"<html>", headers="Content-Type: text/html\r\n"), State.IN_DOUBT, OutcomeUnknown),

@@ -30,7 +30,7 @@ from vtex_invoice_async.operations import (
     SendTracking,
     UpdateTrackingStatus,
 )
-from vtex_invoice_async.transport import Transport
+from vtex_invoice_async.transport import Mark, Transport
 
 INVOICE = NotifyInvoice(order_id="v1-01", invoice=make_invoice())
 TRACKING = SendTracking(order_id="v1-01", invoice_number="NFe1", tracking=make_tracking())
@@ -213,6 +213,7 @@ async def test_requests_carry_what_vtex_wants_and_nothing_from_the_environment(
             f"host: localhost:{server.port}",
             "accept: application/json",
             "accept-encoding: identity",
+            "cache-control: no-cache",
             f"content-length: {len(body)}",
             "content-type: application/json",
             "user-agent: vtex-invoice-async",
@@ -238,7 +239,7 @@ async def test_credentials_stay_with_the_configured_origin() -> None:
         away = f"@127.0.0.1:{elsewhere.port}/api/"
 
         with pytest.raises(VtexInvoiceError, match="another host"):
-            await transport.send(Request(method="POST", path=away, reply_limit=1))
+            await transport.send(Request(method="POST", path=away, reply_limit=1), Mark())
         await transport.aclose()
 
     assert elsewhere.connections == 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vtex_invoice_async.client import VtexInvoiceClient
-    from vtex_invoice_async.config import ClientConfig, Timeouts
+    from vtex_invoice_async.config import ClientConfig, Credentials, ThrottleLimits, Timeouts
     from vtex_invoice_async.errors import Doubt
     from vtex_invoice_async.models import (
         Invoice,
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         cents,
     )
     from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
+    from vtex_invoice_async.retry import RetryPolicy
     from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
     __version__: str
 
 __all__ = [
     "ClientConfig",
+    "Credentials",
     "Doubt",
     "Invoice",
     "InvoiceItem",
@@ -36,7 +38,9 @@ __all__ = [
     "Outcome",
     "Package",
     "Receipt",
+    "RetryPolicy",
     "State",
+    "ThrottleLimits",
     "Timeouts",
     "TrackingEvent",
     "TrackingInfo",
@@ -48,7 +52,7 @@ __all__ = [
 # Where each name lives: importing the package costs nothing until a name is asked for (PEP 562).
 _HOMES = {
     "client": ("VtexInvoiceClient",),
-    "config": ("ClientConfig", "Timeouts"),
+    "config": ("ClientConfig", "Credentials", "ThrottleLimits", "Timeouts"),
     "errors": ("Doubt",),
     "models": (
         "Invoice",
@@ -62,6 +66,7 @@ _HOMES = {
         "cents",
     ),
     "outcome": ("InvoiceJob", "Outcome", "State"),
+    "retry": ("RetryPolicy",),
     "vocabulary": ("InvoiceType", "OrdersApi"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -6,15 +6,24 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import Final, Generic, TypeVar
 
-__all__ = ["work_through"]
+from attrs import frozen
+
+__all__ = ["Later", "work_through"]
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 
+@frozen
+class Later(Generic[R]):
+    """Instead of a result: what brings it in its own time, while the worker takes another job."""
+
+    bring: Callable[[], Awaitable[R]]
+
+
 async def work_through(
     jobs: Iterable[J] | AsyncIterable[J],
-    work: Callable[[J], Awaitable[R]],
+    work: Callable[[J], Awaitable[R | Later[R]]],
     *,
     width: int,
     grace: float,
@@ -23,9 +32,10 @@ async def work_through(
     """Yield what *work* returns for each of the *jobs*, as it comes, with *width* at work at most.
 
     A job is taken when a worker is free for it, and *ready* is called before, which raises where
-    none may be. An exception of it, of the input, or of *work*, ends the run: what is at work is
-    finished and yielded, then it is raised. Leaving the loop stops taking jobs and gives what is at
-    work *grace* seconds to finish; cancelling stops it at once.
+    none may be. Results that come `Later` hold no worker, but once more than twice *width* of them
+    are awaited, no more jobs are taken. An exception of *ready*, of the input, or of *work*, ends
+    the run: what is at work is finished and yielded, then it is raised. Leaving the loop stops
+    taking jobs and gives the workers *grace* seconds to finish; cancelling stops it at once.
     """
     crew = _Crew(jobs, work, ready, width)
     try:
@@ -44,7 +54,7 @@ async def work_through(
         raise
     finally:
         crew.dismiss()
-        tasks = (*crew.workers, *crew.input.tasks)
+        tasks = (*crew.workers, *crew.errands, *crew.input.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -63,14 +73,18 @@ class _Crew(Generic[J, R]):
     def __init__(
         self,
         jobs: Iterable[J] | AsyncIterable[J],
-        work: Callable[[J], Awaitable[R]],
+        work: Callable[[J], Awaitable[R | Later[R]]],
         ready: Callable[[], None],
         width: int,
     ) -> None:
         self.at_work = width
+        """Workers, and errands for results that come later."""
         self.results: asyncio.Queue[R | _End] = asyncio.Queue()
         self.unread = asyncio.Semaphore(width)
         """Places for results: a slow reader holds the workers back."""
+        self.unsettled = asyncio.Semaphore(2 * width)
+        """Places for results that come later."""
+        self.errands: set[asyncio.Task[None]] = set()
         self.failure: BaseException | None = None
         self._work = work
         self._dismissed = False
@@ -86,8 +100,9 @@ class _Crew(Generic[J, R]):
         if not self._dismissed:
             self._dismissed = True
             self.input.end()
-            for _ in self.workers:
+            for _ in (*self.workers, *self.errands):
                 self.unread.release()
+                self.unsettled.release()
 
     async def _be_worker(self) -> None:
         while True:
@@ -95,8 +110,27 @@ class _Crew(Generic[J, R]):
             if isinstance(job, _End):
                 return
             result = await self._work(job)
-            await self.unread.acquire()
-            self.results.put_nowait(result)
+            if isinstance(result, Later):
+                await self.unsettled.acquire()
+                self._send_on_errand(result)
+            else:
+                await self.unread.acquire()
+                self.results.put_nowait(result)
+
+    def _send_on_errand(self, later: Later[R]) -> None:
+        errand = asyncio.create_task(self._be_errand(later))
+        self.at_work += 1
+        self.errands.add(errand)
+        errand.add_done_callback(self.errands.discard)
+        errand.add_done_callback(self._see_off)
+
+    async def _be_errand(self, later: Later[R]) -> None:
+        try:
+            result = await later.bring()
+        finally:
+            self.unsettled.release()
+        await self.unread.acquire()
+        self.results.put_nowait(result)
 
     def _see_off(self, worker: asyncio.Task[None]) -> None:
         """Count a worker out, however it ended; one that failed ends the run."""

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+from attrs import evolve
+
 from vtex_invoice_async import checks
-from vtex_invoice_async.bulk import work_through
+from vtex_invoice_async.bulk import Later, work_through
+from vtex_invoice_async.caller import Call, Caller
 from vtex_invoice_async.config import ClientConfig
-from vtex_invoice_async.errors import CallError, ConfigError, InvalidInvoice
+from vtex_invoice_async.doubts import Doubts
+from vtex_invoice_async.errors import (
+    CallError,
+    ConfigError,
+    Doubt,
+    InvalidInvoice,
+    OutcomeUnknown,
+)
+from vtex_invoice_async.events import LeftInDoubt, Observer, Observers
 from vtex_invoice_async.models import Invoice, Order, Receipt, TrackingInfo, TrackingStatus
 from vtex_invoice_async.operations import (
     GetOrder,
@@ -20,10 +31,9 @@ from vtex_invoice_async.operations import (
     SendTracking,
     StartHandling,
     UpdateTrackingStatus,
+    receipt_from,
 )
 from vtex_invoice_async.outcome import InvoiceJob, Outcome, State, state_of
-from vtex_invoice_async.protocol import decode, encode
-from vtex_invoice_async.transport import Transport
 
 __all__ = ["VtexInvoiceClient"]
 
@@ -39,22 +49,29 @@ class VtexInvoiceClient:
     One client serves any number of tasks; `max_concurrency` of its calls are in flight at once and
     the others wait their turn. It belongs to the event loop and the process that entered it.
 
-    Each call is sent once. It returns only what VTEX confirmed, and otherwise raises a `CallError`
-    whose class says what is known: `NotSent` and `RateLimited` may be sent again, `Rejected` must
-    be corrected, and `OutcomeUnknown` may have been applied, so that the order must be read first.
+    A call is sent again only where VTEX did not act; where it may have, the order is read to find
+    out. It returns only what VTEX confirmed, and otherwise raises a `CallError` whose class says
+    what is known: `NotSent` and `RateLimited` may be sent again, `Rejected` must be corrected, and
+    what `OutcomeUnknown` leaves in doubt can be asked of `resolve` at any later time. Nothing is
+    remembered beyond the process.
+
+    One client serves a whole account: its calls share one pace, which is learned from VTEX's
+    answers. *observe* is told what happens (`vtex_invoice_async.events`).
     """
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(
+        self, config: ClientConfig, *, observe: Observer | Iterable[Observer] | None = None
+    ) -> None:
         if not isinstance(config, ClientConfig):
             raise ConfigError("give a ClientConfig, such as ClientConfig.from_env()")
         self._config = config
-        self._transport = Transport(config)
-        self._slots = asyncio.BoundedSemaphore(config.max_concurrency)
-        self._closed: asyncio.Event | None = None
-        """Set at the end of closing; None before its start."""
+        self._caller = Caller(config, Observers(observe))
+        self._doubts = Doubts(self._caller, config.retry)
+        # What waits for nobody has no deadline, and ends when VTEX is given up.
+        self._bulk_policy = evolve(config.retry, deadline=None)
 
     def __repr__(self) -> str:
-        state = "ready" if self._closed is None else "closed"
+        state = "closed" if self._caller.is_closing else "ready"
         return f"<VtexInvoiceClient of {self._config.account} at {self._config.url}, {state}>"
 
     @property
@@ -63,7 +80,7 @@ class VtexInvoiceClient:
         return self._config
 
     async def __aenter__(self) -> Self:
-        self._transport.open()
+        self._caller.open()
         return self
 
     async def __aexit__(
@@ -84,54 +101,39 @@ class VtexInvoiceClient:
         await self._close(drain=True)
 
     async def _close(self, *, drain: bool) -> None:
-        if not self._transport.is_usable:
-            return
-        if not drain:
-            # Whoever drains meanwhile is done with it, too: nothing is in flight any more.
-            self._closed = self._closed or asyncio.Event()
-            await self._transport.aclose()
-            self._closed.set()
-            return
-        if self._closed is not None:
-            await self._closed.wait()
-            return
-        self._closed = asyncio.Event()
-        try:
-            async with asyncio.timeout(self._config.timeouts.total):
-                # Whoever holds every slot knows that nothing is in flight.
-                for _ in range(self._config.max_concurrency):
-                    await self._slots.acquire()
-        except TimeoutError:
-            pass  # what is still in flight ends as OutcomeUnknown, in its own task
-        finally:
-            try:
-                await self._transport.aclose()
-            finally:
-                self._closed.set()
-
-    def _check_usable(self) -> None:
-        """Raise `ConfigError` where a call cannot be sent, before it waits for its turn."""
-        self._transport.check_usable()
-        if self._closed is not None:
-            raise ConfigError("this client was closed; nothing was sent")
+        await self._caller.aclose(drain=drain)
+        if self._caller.observers and (doubts := self._doubts.list()):
+            self._caller.observers.tell(LeftInDoubt(doubts=len(doubts)))
 
     async def send(self, operation: Operation[R]) -> R:
-        """Send *operation* once and return what VTEX confirms.
+        """Send *operation* and return what VTEX confirms, by its answer or by the order it shows.
 
-        Raises `InvalidInvoice` or `ConfigError` where nothing was sent, else a `CallError`.
+        It is sent again only where VTEX did not act. Raises `InvalidInvoice` or `ConfigError` where
+        nothing was sent, else a `CallError`.
         """
-        request = encode(operation, self._config.orders_api)
-        self._check_usable()
-        async with self._slots:
-            self._check_usable()  # it may have been closed while this call waited for its turn
-            reply = await self._transport.send(request)
-        return decode(
-            operation,
-            self._config.orders_api,
-            reply,
-            datetime.now(UTC),
-            self._transport.blot,
-        )
+        call = self._caller.call(operation)
+        try:
+            self._doubts.check(call)
+            return await self._caller.run(call)
+        except OutcomeUnknown as unknown:
+            return await self._doubts.settle(call, unknown)
+        except asyncio.CancelledError:
+            self._doubts.note(call)
+            raise
+
+    async def resolve(self, doubt: Doubt) -> Receipt:
+        """Read the order until it is known what became of *doubt*, and return a receipt for it.
+
+        That takes until the order shows the invoice, or until `settle_window` has passed since the
+        doubt, and up to as long again where reads fail. Raises `InvoiceConflict`, `InvoiceAbsent`,
+        or `OutcomeUnknown` where the order cannot be read. No invoice is sent.
+        """
+        self._caller.check_usable()
+        return receipt_from(await self._doubts.resolve(doubt))
+
+    def in_doubt(self) -> tuple[Doubt, ...]:
+        """Return what this client may have had applied and has not found out yet, oldest first."""
+        return self._doubts.list()
 
     async def notify_invoice(self, order_id: str, invoice: Invoice) -> Receipt:
         """Tell VTEX that an order, or a part of it, was invoiced.
@@ -192,36 +194,55 @@ class VtexInvoiceClient:
             self._notify,
             width=width,
             grace=self._config.timeouts.total,
-            ready=self._check_usable,
+            ready=self._caller.check_usable,
         )
 
-    async def _notify(self, job: InvoiceJob) -> Outcome:
-        clock = asyncio.get_running_loop().time
-        started = clock()
+    async def _notify(self, job: InvoiceJob) -> Outcome | Later[Outcome]:
+        """Send a job once; what it leaves in doubt is looked for later, by nobody who could send."""
+        started = self._caller.time()
+        call: Call[Receipt] | None = None
         try:
             checks.refuse(checks.of(InvoiceJob, "job", job))
-            receipt = await self.notify_invoice(job.order_id, job.invoice)
-        except ConfigError as error:
-            # The client was closed after the job was taken: it is told, not lost.
-            return Outcome(
-                job=job,
-                state=State.NOT_SENT,
-                error=error,
-                attempts=0,
-                elapsed=clock() - started,
-            )
-        except (InvalidInvoice, CallError) as error:
-            return Outcome(
-                job=job,
-                state=state_of(error),
-                error=error,
-                attempts=error.attempts if isinstance(error, CallError) else 0,
-                elapsed=clock() - started,
-            )
+            operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
+            call = self._caller.call(operation, policy=self._bulk_policy)
+            self._doubts.check(call)
+            receipt = await self._caller.run(call)
+        except OutcomeUnknown as unknown:
+            assert call is not None  # noqa: S101  for the type checker: only a call raises it
+            if unknown.doubt is not None:
+                self._doubts.add(unknown.doubt)
+            return Later(partial(self._settled, job, call, unknown, started))
+        except (ConfigError, InvalidInvoice, CallError) as error:
+            return self._outcome(job, started, error=error)
+        except asyncio.CancelledError:
+            if call is not None:
+                self._doubts.note(call)
+            raise
+        return self._outcome(job, started, receipt=receipt, attempts=call.attempts)
+
+    async def _settled(
+        self, job: InvoiceJob, call: Call[Receipt], unknown: OutcomeUnknown, started: float
+    ) -> Outcome:
+        try:
+            receipt = await self._doubts.settle(call, unknown)
+        except CallError as error:
+            return self._outcome(job, started, error=error)
+        return self._outcome(job, started, receipt=receipt, attempts=call.attempts)
+
+    def _outcome(
+        self,
+        job: InvoiceJob,
+        started: float,
+        *,
+        receipt: Receipt | None = None,
+        error: ConfigError | InvalidInvoice | CallError | None = None,
+        attempts: int = 0,
+    ) -> Outcome:
         return Outcome(
             job=job,
-            state=State.CONFIRMED,
+            state=State.CONFIRMED if error is None else state_of(error),
             receipt=receipt,
-            attempts=1,
-            elapsed=clock() - started,
+            error=error,
+            attempts=error.attempts if isinstance(error, CallError) else attempts,
+            elapsed=self._caller.time() - started,
         )

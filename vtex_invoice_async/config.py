@@ -6,7 +6,7 @@ import math
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,12 +14,23 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import OrdersApi
 
-__all__ = ["ClientConfig", "Timeouts", "orders_api_of"]
+__all__ = [
+    "MOST_RATE",
+    "ClientConfig",
+    "Credentials",
+    "ThrottleLimits",
+    "Timeouts",
+    "orders_api_of",
+]
 
 ENVIRONMENTS: Final = ("vtexcommercestable", "vtexcommercebeta")
 HIGHEST_PORT: Final = 65_535
+MOST_RATE: Final = 1e6
+"""Requests a second: as good as no limit."""
+
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 # What a header can carry without a doubt: printable ASCII without spaces.
 _BASE_URL = re.compile(
@@ -53,19 +64,69 @@ class Timeouts:
 
 
 @frozen(kw_only=True)
+class ThrottleLimits:
+    """What the throttle is told, in requests a second; None lets it find out."""
+
+    rate: float | None = None
+    """The rate itself: nothing is learned, a 429 is still obeyed."""
+
+    max_rate: float | None = None
+    """Never faster than this, whatever VTEX would take."""
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("rate", "max_rate"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            # Where a rate nears nothing, the time between two requests is no number any more.
+            if not number or not 1 / MOST_RATE <= value < math.inf:
+                advice = "must be a number of requests a second above 0, such as 50 or 0.5"
+                raise ConfigError(f"throttle.{name} {advice}")
+
+
+@frozen(kw_only=True)
+class Credentials:
+    """An *app_key* with its *app_token*, or a *user_token*.
+
+    https://developers.vtex.com/docs/guides/authentication
+    """
+
+    app_key: str | None = field(default=None, repr=False)
+    app_token: str | None = field(default=None, repr=False)
+    user_token: str | None = field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        pair = {"app_key": self.app_key, "app_token": self.app_token}
+        token = {"user_token": self.user_token}
+        given = pair if self.user_token is None else token
+        if None in given.values() or (given is token and any(v is not None for v in pair.values())):
+            raise ConfigError(
+                "give an app_key with its app_token (VTEX_APP_KEY, VTEX_APP_TOKEN), "
+                "or a user_token (VTEX_USER_TOKEN), and not both"
+            )
+        for name, secret in given.items():
+            if not isinstance(secret, str) or not _CREDENTIAL.fullmatch(secret):
+                # Its value stays out of the message.
+                raise ConfigError(f"{name} must be printable ASCII without spaces or line ends")
+
+
+@frozen(kw_only=True)
 class ClientConfig:
     """An account, its credentials, and how to talk to it.
 
-    Credentials are an *app_key* with its *app_token*, or a *user_token*. Requests go to
-    `https://{account}.{environment}.com.br`, or to *base_url* where that is given.
-
-    https://developers.vtex.com/docs/guides/authentication
+    Credentials are an *app_key* with its *app_token*, or a *user_token*, or what *credentials*
+    returns. Requests go to `https://{account}.{environment}.com.br`, or to *base_url* where that is
+    given.
     """
 
     account: str
     app_key: str | None = field(default=None, repr=False)
     app_token: str | None = field(default=None, repr=False)
     user_token: str | None = field(default=None, repr=False)
+    credentials: Callable[[], Awaitable[Credentials]] | None = field(default=None, repr=False)
+    """Awaited before the first request, and once more for a call that VTEX answers with 401."""
+
     environment: str = "vtexcommercestable"
     base_url: str | None = None
     """Another host, such as a sandbox: https, or http on loopback."""
@@ -75,6 +136,8 @@ class ClientConfig:
     """Requests in flight at once, and connections in the pool."""
 
     timeouts: Timeouts = field(factory=Timeouts)
+    retry: RetryPolicy = field(factory=RetryPolicy)
+    throttle: ThrottleLimits = field(factory=ThrottleLimits)
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
     """For a private certificate authority; the default trusts what the system trusts."""
 
@@ -99,24 +162,32 @@ class ClientConfig:
             isinstance(self.proxy, str) and _PROXY.fullmatch(self.proxy) and _has_host(self.proxy)
         ):
             raise ConfigError("proxy must be http://[user:password@]host:port")
-        if not isinstance(self.timeouts, Timeouts):
-            raise ConfigError("timeouts must be a Timeouts")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        parts = {"timeouts": Timeouts, "retry": RetryPolicy, "throttle": ThrottleLimits}
+        for name, kind in parts.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f"{name} must be a {kind.__name__}")
         if self.ssl_context is not None and not isinstance(self.ssl_context, ssl.SSLContext):
             raise ConfigError("ssl_context must be an ssl.SSLContext")
 
     def _check_credentials(self) -> None:
-        pair = {"app_key": self.app_key, "app_token": self.app_token}
-        token = {"user_token": self.user_token}
-        given = pair if self.user_token is None else token
-        if None in given.values() or (given is token and any(v is not None for v in pair.values())):
-            raise ConfigError(
-                "give an app_key with its app_token (VTEX_APP_KEY, VTEX_APP_TOKEN), "
-                "or a user_token (VTEX_USER_TOKEN), and not both"
-            )
-        for name, secret in given.items():
-            if not isinstance(secret, str) or not _CREDENTIAL.fullmatch(secret):
-                # Its value stays out of the message.
-                raise ConfigError(f"{name} must be printable ASCII without spaces or line ends")
+        if self.credentials is None:
+            _ = self.fixed_credentials
+        elif any(v is not None for v in (self.app_key, self.app_token, self.user_token)):
+            raise ConfigError("give credentials, or the keys themselves, and not both")
+        elif not callable(self.credentials):
+            raise ConfigError("credentials must be an async callable that returns Credentials")
+
+    @property
+    def fixed_credentials(self) -> Credentials | None:
+        """The credentials that it holds itself; None where they have to be asked for."""
+        if self.credentials is not None:
+            return None
+        return Credentials(
+            app_key=self.app_key, app_token=self.app_token, user_token=self.user_token
+        )
 
     @property
     def url(self) -> str:

@@ -63,6 +63,11 @@ def optional_whole(value: Any, _: Any) -> int | None:
     return None if value is None else whole_or_digits(value, None)
 
 
+def readable_text(value: Any, _: Any) -> str | None:
+    """Read text; what is none is left out."""
+    return value if isinstance(value, str) else None
+
+
 def readable_whole(value: Any, _: Any) -> int | None:
     """Read a whole number that nothing hangs on, so that one of another shape costs nothing."""
     if isinstance(value, float) and value.is_integer():

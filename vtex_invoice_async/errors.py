@@ -170,6 +170,19 @@ class CallError(VtexInvoiceError):
         self.request_id = request_id and printable(request_id, 200)
         """What VTEX's support asks for."""
 
+    @property
+    def facts(self) -> CallFacts:
+        """What it knows of its call, for another error about the same one."""
+        return CallFacts(
+            operation=self.operation,
+            order_id=self.order_id,
+            attempts=self.attempts,
+            status=self.status,
+            code=self.code,
+            message=self.message,
+            request_id=self.request_id,
+        )
+
     def __str__(self) -> str:
         known = {
             "status": self.status,

@@ -14,6 +14,12 @@ __all__ = ["NoReply", "Reply", "Request"]
 # RFC 9110 §5.6.7: the one date form that a server may write today.
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+_EPOCH = re.compile(r"[1-9]\d{9,11}", re.ASCII)
+
+# The IETF's draft, which the Pricing API follows, what came before it, and VTEX's own.
+# https://developers.vtex.com/docs/guides/pricing-api-overview
+_RESET = ("RateLimit-Reset", "X-RateLimit-Reset", "X-VTEX-RateLimit-Reset")
+_LONGEST_RESET = 3600
 
 
 @frozen(kw_only=True)
@@ -50,6 +56,40 @@ class Reply:
         if then is None or now is None or then < now:
             return None
         return (then - now).total_seconds()
+
+    @property
+    def rate_is_spent(self) -> bool:
+        """Whether the server says that the account may send no more just now.
+
+        That is what a 429 says, told before it costs one. Other numbers say little: what they
+        count, and for whom, is not documented.
+        """
+        get = self.headers.get
+        # Every answer is asked this: a loop would cost twice as much.
+        return (
+            get("RateLimit-Remaining") == "0"
+            or get("X-RateLimit-Remaining") == "0"
+            or get("X-VTEX-RateLimit-Remaining") == "0"
+        )
+
+    @property
+    def rate_resets_in(self) -> float | None:
+        """Seconds until the server says it takes more, or None where it is not clear.
+
+        Some write seconds and some the epoch, so only what cannot be the other is believed: up to
+        an hour, or a time at most an hour after the reply's own `Date`.
+        """
+        for name in _RESET:
+            text = self.headers.get(name, "").strip()
+            if _SECONDS.fullmatch(text) and int(text) <= _LONGEST_RESET:
+                return float(text)
+            now = _http_date(self.headers.get("Date", "").strip())
+            if now is None or not _EPOCH.fullmatch(text):
+                continue
+            seconds = int(text) - now.timestamp()
+            if 0 <= seconds <= _LONGEST_RESET:
+                return seconds
+        return None
 
 
 @frozen(kw_only=True)

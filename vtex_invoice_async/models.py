@@ -20,6 +20,7 @@ from vtex_invoice_async.errors import InvalidInvoice, Problem
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
+    "CourierEvent",
     "CourierStatus",
     "Invoice",
     "InvoiceItem",
@@ -305,12 +306,22 @@ class PackageItem:
 
 
 @frozen(kw_only=True)
+class CourierEvent:
+    """What happened to the parcel, as the order shows it."""
+
+    city: str | None = None
+    state: str | None = None
+    description: str | None = None
+
+
+@frozen(kw_only=True)
 class CourierStatus:
     """How far the parcel came, as the order shows it."""
 
     status: str | None = None
     finished: bool | None = None
     delivered_date: str | None = None
+    data: tuple[CourierEvent, ...] = ()
 
 
 @frozen(kw_only=True)

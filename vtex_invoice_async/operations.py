@@ -12,7 +12,16 @@ from typing import ClassVar, Generic, TypeVar
 from attrs import frozen
 
 from vtex_invoice_async import checks
-from vtex_invoice_async.models import Invoice, Order, Receipt, TrackingInfo, TrackingStatus
+from vtex_invoice_async.models import (
+    CourierStatus,
+    Invoice,
+    Order,
+    OrderStatus,
+    Package,
+    Receipt,
+    TrackingInfo,
+    TrackingStatus,
+)
 
 __all__ = [
     "OPERATIONS",
@@ -22,6 +31,7 @@ __all__ = [
     "SendTracking",
     "StartHandling",
     "UpdateTrackingStatus",
+    "receipt_from",
 ]
 
 R_co = TypeVar("R_co", covariant=True)
@@ -56,6 +66,14 @@ class Operation(ABC, Generic[R_co]):
     def returns(self) -> type[R_co]:
         """Return the type that an answer is read as."""
 
+    @abstractmethod
+    def confirmed_by(self, order: Order) -> R_co:
+        """Return what stands for VTEX's answer where *order* shows that it acted."""
+
+    def shown_by(self, order: Order) -> bool | None:  # noqa: ARG002  here nothing can tell
+        """Say whether *order* shows what this call does; None where it cannot tell."""
+        return None
+
     def body(self) -> Invoice | TrackingInfo | TrackingStatus | None:
         """Return what is sent as JSON, if anything is."""
         return None
@@ -68,6 +86,10 @@ class _Recorded(Operation[Receipt]):
     def returns(self) -> type[Receipt]:
         """Return `Receipt`."""
         return Receipt
+
+    def confirmed_by(self, order: Order) -> Receipt:
+        """Return what is known of the receipt."""
+        return receipt_from(order)
 
 
 @frozen(kw_only=True)
@@ -111,6 +133,14 @@ class SendTracking(_Recorded):
     def __attrs_post_init__(self) -> None:
         checks.refuse(checks.of(TrackingInfo, "tracking", self.tracking))
 
+    def shown_by(self, order: Order) -> bool | None:
+        """Compare what the invoice's package shows; VTEX does not show the date of dispatch."""
+        package = _package(order, self.invoice_number)
+        if package is None:
+            return None
+        sent = (self.tracking.courier, self.tracking.tracking_number, self.tracking.tracking_url)
+        return sent == (package.courier, package.tracking_number, package.tracking_url)
+
     def body(self) -> TrackingInfo:
         """Return the tracking data."""
         return self.tracking
@@ -132,6 +162,16 @@ class UpdateTrackingStatus(_Recorded):
     def __attrs_post_init__(self) -> None:
         checks.refuse(checks.of(TrackingStatus, "tracking", self.tracking))
 
+    def shown_by(self, order: Order) -> bool | None:
+        """Look for every event, and for the end of the delivery."""
+        package = _package(order, self.invoice_number)
+        if package is None:
+            return None
+        shown = package.courier_status or CourierStatus()
+        events = {(event.city, event.state, event.description) for event in self.tracking.events}
+        told = {(event.city, event.state, event.description) for event in shown.data}
+        return bool(shown.finished) is self.tracking.is_delivered and events <= told
+
     def body(self) -> TrackingStatus:
         """Return the status."""
         return self.tracking
@@ -149,9 +189,16 @@ class GetOrder(Operation[Order]):
     reply_limit = 16 * MEBIBYTE
     acts = False
 
+    must_be_fresh: bool = False
+    """Whether a copy that a cache has kept is refused."""
+
     def returns(self) -> type[Order]:
         """Return `Order`."""
         return Order
+
+    def confirmed_by(self, order: Order) -> Order:
+        """Return the order."""
+        return order
 
 
 @frozen(kw_only=True)
@@ -167,6 +214,31 @@ class StartHandling(Operation[None]):
     def returns(self) -> type[None]:
         """Return the type of None: VTEX answers 204 with nothing."""
         return type(None)
+
+    def confirmed_by(self, order: Order) -> None:
+        """Return nothing, as VTEX does."""
+
+    def shown_by(self, order: Order) -> bool | None:
+        """Tell by the status, as long as the order has not gone on from it."""
+        if order.status == OrderStatus.READY_FOR_HANDLING:
+            return False
+        return True if order.status == OrderStatus.HANDLING else None
+
+
+def receipt_from(order: Order) -> Receipt:
+    """Return a receipt for what *order* shows, without VTEX's code and date, which it does not."""
+    return Receipt(
+        date=None,
+        raw_date=None,
+        order_id=order.seller_order_id or order.order_id,
+        receipt=None,
+        confirmed_by="order",
+    )
+
+
+def _package(order: Order, invoice_number: str) -> Package | None:
+    found = (p for p in order.packages or () if p.invoice_number == invoice_number)
+    return next(found, None)
 
 
 OPERATIONS: tuple[type[Operation[object]], ...] = (

@@ -9,7 +9,10 @@ from attrs import frozen
 from vtex_invoice_async import checks
 from vtex_invoice_async.errors import (
     CallError,
+    ConfigError,
     InvalidInvoice,
+    InvoiceAbsent,
+    InvoiceConflict,
     NotSent,
     RateLimited,
     Rejected,
@@ -31,6 +34,12 @@ class State(StrEnum):
 
     NOT_SENT = "not_sent"
     """No byte left, or VTEX was throttling: it may be sent again."""
+
+    ABSENT = "absent"
+    """It was in doubt, and the order has not shown it for the whole settle window."""
+
+    CONFLICT = "conflict"
+    """The order shows this number, or nearly, with other contents."""
 
     IN_DOUBT = "in_doubt"
     """VTEX may have recorded it: read the order before anything else."""
@@ -66,14 +75,21 @@ class Outcome:
     """Seconds from taking the job to its end, waiting for a free connection included."""
 
 
-def state_of(error: InvalidInvoice | CallError) -> State:
+def state_of(error: ConfigError | InvalidInvoice | CallError) -> State:
     """Return the state in which *error* leaves an invoice; what proves nothing leaves it in doubt."""
     match error:
+        case ConfigError():
+            # The client was closed after the job was taken: it is told, not lost.
+            return State.NOT_SENT
         case InvalidInvoice():
             return State.INVALID
         case NotSent() | RateLimited():
             return State.NOT_SENT
         case Rejected():
             return State.REJECTED
+        case InvoiceAbsent():
+            return State.ABSENT
+        case InvoiceConflict():
+            return State.CONFLICT
         case _:
             return State.IN_DOUBT

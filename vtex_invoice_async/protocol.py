@@ -35,7 +35,7 @@ from vtex_invoice_async.operations import GetOrder, NotifyInvoice, Operation
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import encode_body, inexpressible, read
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "doubt_of", "encode", "is_answer"]
 
 R = TypeVar("R")
 
@@ -126,15 +126,18 @@ def decode(
     reply: Reply | NoReply,
     since: datetime,
     blot: Callable[[str], str] = str,
+    *,
+    doubted: bool = False,
 ) -> R:
     """Return what an answer to *operation* says, or raise the `CallError` that it proves.
 
     *since* is when the last byte of the request may have left; *blot* takes the credentials out of
-    VTEX's words, before anything is cut off them.
+    VTEX's words, before anything is cut off them. Where an earlier attempt is *doubted*, nothing
+    but a confirmation settles it: a refusal may well mean that VTEX has acted on that one.
     """
     if isinstance(reply, NoReply):
         call = CallFacts(operation=operation.name, order_id=operation.order_id, status=reply.status)
-        if not reply.bytes_left:
+        if not reply.bytes_left and not doubted:
             raise NotSent(f"nothing was sent: {reply.reason}", **call)
         raise _unknown(operation, orders_api, reply.reason, since, call)
     reason = f"VTEX answered {reply.status}"
@@ -154,8 +157,28 @@ def decode(
         message=answer.message,
         request_id=answer.request_id,
     )
-    raise _proven(operation, reply, answer, call) or _unknown(
-        operation, orders_api, reason, since, call
+    proven = None if doubted else _proven(operation, reply, answer, call)
+    raise proven or _unknown(operation, orders_api, reason, since, call)
+
+
+def is_answer(reply: Reply | NoReply) -> bool:
+    """Whether a reply can be VTEX's own word, be it yes or no: what an outage does not give."""
+    if isinstance(reply, NoReply) or reply.status >= 500 or 300 <= reply.status < 400:
+        return False
+    return not _is_html(reply)
+
+
+def doubt_of(operation: Operation[R], orders_api: OrdersApi, since: datetime) -> Doubt | None:
+    """Return what to look for on the order; None where the operation is no invoice."""
+    if not isinstance(operation, NotifyInvoice):
+        return None
+    return Doubt(
+        order_id=operation.order_id,
+        invoice_number=operation.invoice.invoice_number,
+        type=operation.invoice.type,
+        value=operation.invoice.invoice_value,
+        orders_api=orders_api,
+        since=since,
     )
 
 
@@ -171,6 +194,8 @@ def _proven(
 
 
 def _read(operation: Operation[R], reply: Reply, orders_api: OrdersApi) -> R:
+    if isinstance(operation, GetOrder) and operation.must_be_fresh and _is_kept(reply):
+        raise ValueError("a copy that a cache has kept")
     kind = operation.returns()
     if kind is type(None) and reply.status != 204:
         raise ValueError("not a 204")
@@ -192,16 +217,7 @@ def _unknown(
 ) -> CallError:
     if not operation.acts:
         return CallError(f"{reason}; read it again", **call)
-    doubt = None
-    if isinstance(operation, NotifyInvoice):
-        doubt = Doubt(
-            order_id=operation.order_id,
-            invoice_number=operation.invoice.invoice_number,
-            type=operation.invoice.type,
-            value=operation.invoice.invoice_value,
-            orders_api=orders_api,
-            since=since,
-        )
+    doubt = doubt_of(operation, orders_api, since)
     return OutcomeUnknown(f"{reason}; {_UNKNOWN}", doubt=doubt, **call)
 
 
@@ -232,11 +248,23 @@ def _answer(reply: Reply) -> _Answer:
     return evolve(answer, request_id=_request_id(reply) or answer.request_id)
 
 
+def _is_html(reply: Reply) -> bool:
+    body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not body:
+        return False
+    return body.startswith(b"<") or "html" in reply.headers.get("Content-Type", "").lower()
+
+
+def _is_kept(reply: Reply) -> bool:
+    # RFC 9111 §5.1: only a cache writes it.
+    return reply.headers.get("Age", "0").strip() != "0"
+
+
 def _words_of(reply: Reply) -> _Answer:
     text = reply.body.decode("utf-8", "replace").lstrip("\ufeff").strip()
     if not text:
         return _Answer(is_vtex=True)
-    if text.startswith("<") or "html" in reply.headers.get("Content-Type", "").lower():
+    if _is_html(reply):
         return _Answer(is_vtex=False, message="a page of HTML")
     try:
         document = orjson.loads(text)

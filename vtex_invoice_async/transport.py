@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from asyncio import CancelledError, current_task, get_running_loop
+from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
 from contextvars import ContextVar
 from io import BytesIO
 from typing import Final
@@ -18,24 +18,24 @@ import aiohttp
 from attrs import define
 from yarl import URL
 
-from vtex_invoice_async.config import ClientConfig
+from vtex_invoice_async.config import ClientConfig, Credentials
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.messages import NoReply, Reply, Request
 
-__all__ = ["Transport"]
+__all__ = ["Mark", "Transport"]
 
 READ_SIZE: Final = 2**16
 LARGE_BODY: Final = 2**20
 
 
 @define
-class _Mark:
+class Mark:
     """Evidence: whether a byte of this attempt may have left."""
 
     bytes_left: bool = False
 
 
-_mark: ContextVar[_Mark] = ContextVar("the mark of the attempt in this task")
+_mark: ContextVar[Mark] = ContextVar("the mark of the attempt in this task")
 
 
 class _SentBeforeError(Exception):
@@ -64,19 +64,50 @@ class Transport:
         self._config = config
         self._url = config.url
         self._origin = URL(config.url).origin()
+        self._headers: dict[str, str] = {}
+        self._secrets: list[str] = []
+        self._asking = Lock()
+        self.credentials_age = 0
+        """How many credentials it was given so far."""
+        if (fixed := config.fixed_credentials) is not None:
+            self._use(fixed)
+        self._home: tuple[int, object] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    def _use(self, credentials: Credentials) -> None:
+        authentication = _authentication(credentials)
         # Nothing compressed is asked for; what comes so all the same is counted as it is inflated.
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
+            "Cache-Control": "no-cache",
             "Content-Type": "application/json",
             "User-Agent": "vtex-invoice-async",
-            **_authentication(config),
+            **authentication,
         }
-        plain = _authentication(config).values()
+        plain = authentication.values()
         # Longest first, for one may begin another; and as a URL would echo them.
-        self._secrets = sorted({*plain, *(quote(s, safe="") for s in plain)}, key=len, reverse=True)
-        self._home: tuple[int, object] | None = None
-        self._session: aiohttp.ClientSession | None = None
+        found = {*self._secrets, *plain, *(quote(secret, safe="") for secret in plain)}
+        self._secrets = sorted(found, key=len, reverse=True)
+        self.credentials_age += 1
+
+    async def renew(self, age: int) -> str | None:
+        """Ask for credentials, unless there are newer ones than of *age*; return why there are none.
+
+        Calls that were refused together are helped by one renewal.
+        """
+        ask = self._config.credentials
+        if ask is None:
+            return "the credentials are fixed"
+        try:
+            async with timeout(self._config.timeouts.total), self._asking:
+                if self.credentials_age <= age:
+                    self._use(_checked(await ask()))
+        except ConfigError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001  whatever a user's code raises; its words may tell secrets
+            return f"the credentials could not be had ({type(error).__name__})"
+        return None
 
     def open(self) -> None:
         """Make the session in the running loop; connections are opened as they are needed."""
@@ -140,13 +171,14 @@ class Transport:
             )
         return self._session
 
-    async def send(self, request: Request) -> Reply | NoReply:
-        """Send *request* once and return what came back, whatever it was."""
+    async def send(self, request: Request, mark: Mark) -> Reply | NoReply:
+        """Send *request* once, with a new *mark*, and return what came back, whatever it was."""
+        if not self._headers and (reason := await self.renew(0)):
+            return NoReply(reason=reason, bytes_left=False)
         session = self.check_usable()
         url = URL(self._url + request.path, encoded=True)
         if url.origin() != self._origin:
             raise ConfigError("a request for another host; its credentials stay here")
-        mark = _Mark()
         _mark.set(mark)
         status: int | None = None
         try:
@@ -212,14 +244,20 @@ def _streamed(body: bytes | None) -> bytes | BytesIO | None:
     return BytesIO(body) if body is not None and len(body) > LARGE_BODY else body
 
 
-def _authentication(config: ClientConfig) -> dict[str, str]:
+def _authentication(credentials: Credentials) -> dict[str, str]:
     # https://developers.vtex.com/docs/guides/authentication
-    if config.user_token is not None:
-        return {"VtexIdclientAutCookie": config.user_token}
+    if credentials.user_token is not None:
+        return {"VtexIdclientAutCookie": credentials.user_token}
     return {
-        "X-VTEX-API-AppKey": config.app_key or "",
-        "X-VTEX-API-AppToken": config.app_token or "",
+        "X-VTEX-API-AppKey": credentials.app_key or "",
+        "X-VTEX-API-AppToken": credentials.app_token or "",
     }
+
+
+def _checked(found: object) -> Credentials:
+    if not isinstance(found, Credentials):
+        raise ConfigError("credentials must return Credentials")
+    return found
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

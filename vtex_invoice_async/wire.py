@@ -21,6 +21,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from vtex_invoice_async import encodings
 from vtex_invoice_async.errors import InvalidInvoice, Problem, printable
 from vtex_invoice_async.models import (
+    CourierEvent,
     CourierStatus,
     Invoice,
     InvoiceItem,
@@ -284,8 +285,11 @@ def _register_tracking(made: Converter) -> None:
 
 
 def _register_order(made: Converter) -> None:
-    for plain in (OrderTotal, PriceDefinition, CourierStatus):
+    for plain in (OrderTotal, PriceDefinition):
         _register(made, plain)
+    words = override(struct_hook=encodings.readable_text)
+    _register(made, CourierEvent, city=words, state=words, description=words)
+    _register(made, CourierStatus, before=_events_only)
     lenient = override(struct_hook=encodings.readable_whole)
     _register(made, PackageItem, item_index=lenient, quantity=lenient, price=lenient)
     _register(made, OrderItem, before=_one_price_definition)
@@ -348,6 +352,13 @@ def _one_price_definition(item: dict[str, Any]) -> dict[str, Any]:
     if found is None:
         found = item.get("priceDefinitions")
     return item | {"priceDefinition": found if isinstance(found, dict) else None}
+
+
+def _events_only(status: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is no event: no word of a courier's may keep an order from being read."""
+    found = status.get("data")
+    listed = found if isinstance(found, list) else []
+    return status | {"data": [event for event in listed if isinstance(event, dict)]}
 
 
 def _keep_raw_date(package: dict[str, Any]) -> dict[str, Any]:

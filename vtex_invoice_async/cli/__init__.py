@@ -91,6 +91,18 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 @click.option(
     "--timeout", type=click.FloatRange(0.1, 3_600), help="Seconds that one attempt may take."
 )
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.001, 1_000_000),
+    help="Requests a second; by default it is found out.",
+)
+@click.option(
+    "--settle-window",
+    type=click.FloatRange(0.1, 86_400),
+    default=300,
+    show_default=True,
+    help="Seconds in which VTEX may still show an invoice that is in doubt.",
+)
 @click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
 @click.option(
     "--sandbox",

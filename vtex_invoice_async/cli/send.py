@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, aclosing
@@ -22,12 +23,13 @@ from vtex_invoice_async.cli.display import say_json, stderr, table, ticker
 from vtex_invoice_async.cli.sandbox import orders_for
 from vtex_invoice_async.cli.settings import read_settings
 from vtex_invoice_async.client import VtexInvoiceClient
-from vtex_invoice_async.config import ClientConfig, Timeouts, orders_api_of
-from vtex_invoice_async.errors import CallError
+from vtex_invoice_async.config import ClientConfig, ThrottleLimits, Timeouts, orders_api_of
+from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.sources import Row
 from vtex_invoice_async.jobs.summary import Ending, Exit, Summary, exit_code
 from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
+from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.sandbox import Sandbox
 
 __all__ = ["SendOptions", "run_send"]
@@ -46,28 +48,36 @@ class SendOptions:
     env_file: str | None
     concurrency: int
     timeout: float | None
+    rate: float | None
+    settle_window: float
     skip_invalid: bool
     sandbox: bool
     as_json: bool
     quiet: bool
 
-    @property
-    def timeouts(self) -> Timeouts:
-        """How long an attempt may take."""
-        usual = Timeouts()
-        if self.timeout is None:
-            return usual
-        return Timeouts(
-            connect=min(usual.connect, self.timeout),
-            read=min(usual.read, self.timeout),
-            total=self.timeout,
+    def applied_to(self, config: ClientConfig) -> ClientConfig:
+        """Return *config* with what the options say."""
+        timeouts, retry = Timeouts(), RetryPolicy()
+        if self.timeout is not None:
+            timeouts = Timeouts(
+                connect=min(timeouts.connect, self.timeout),
+                read=min(timeouts.read, self.timeout),
+                total=self.timeout,
+            )
+        # Past twice the window nothing more comes to light.
+        patience = min(retry.resolve_for, 2 * self.settle_window)
+        return evolve(
+            config,
+            max_concurrency=self.concurrency,
+            timeouts=timeouts,
+            retry=RetryPolicy(settle_window=self.settle_window, resolve_for=patience),
+            throttle=ThrottleLimits(rate=self.rate),
         )
 
 
 def run_send(options: SendOptions) -> int:
     """Check the file, send it, say how it went; return the exit code."""
     console = stderr()
-    timeouts = options.timeouts
     with ExitStack() as stack:
         file = stack.enter_context(_opened(options.file))
         settings = read_settings(
@@ -80,7 +90,7 @@ def run_send(options: SendOptions) -> int:
         config = None if options.sandbox else ClientConfig.from_env(settings)
         plan = Plan(file, config.orders_api if config else orders_api_of(settings))
         if _is_sound(plan, options, console):
-            summary = asyncio.run(_send(plan, config, timeouts, options, console))
+            summary = asyncio.run(_send(plan, config, options, console))
         else:
             summary = Summary(
                 planned=plan.planned,
@@ -138,6 +148,10 @@ class _Run:
         self.planned = plan.planned
         self.signal: int | None = None
         self.crashed = False
+        self.client: VtexInvoiceClient | None = None
+        self._closing: asyncio.Future[None] | None = None
+        self._confirmed_by_order = 0
+        self._gave_up = False
         self._states: Counter[State] = Counter()
         self._unauthorized = False
         self._answered = False
@@ -153,7 +167,7 @@ class _Run:
     def jobs(self) -> Iterator[InvoiceJob]:
         """Yield the plan's invoices until something stops the run."""
         for row in self._plan.rows():
-            if self.signal is not None or self._unauthorized:
+            if self.signal is not None or self._unauthorized or self._gave_up:
                 return
             self._in_flight[id(row.job)] = row
             self._taken += 1
@@ -170,6 +184,9 @@ class _Run:
         self._console.print(
             "Interrupted: no more are sent, those in flight are awaited; once more to leave at once."
         )
+        if self.client is not None:
+            # It also ends the search for what is in doubt, which could take long.
+            self._closing = asyncio.ensure_future(self.client.aclose())
 
     def see(self, outcome: Outcome) -> None:
         """Count how a job ended; say so where it needs a person."""
@@ -178,6 +195,15 @@ class _Run:
         error = outcome.error
         status = error.status if isinstance(error, CallError) else None
         self._answered |= outcome.receipt is not None or status is not None
+        by_order = outcome.receipt is not None and outcome.receipt.confirmed_by == "order"
+        self._confirmed_by_order += by_order
+        # Without a deadline of its own, a job that got no turn means that none will.
+        given_up = isinstance(error, RateLimited) or (
+            isinstance(error, NotSent) and error.attempts == 0
+        )
+        if given_up and not self._gave_up:
+            self._gave_up = True
+            self._console.print("VTEX has no turn for this account: no more are sent.")
         if status in {401, 403} and not self._unauthorized:
             self._unauthorized = True
             self._console.print("VTEX refuses the credentials or their role: no more are sent.")
@@ -202,15 +228,18 @@ class _Run:
             told = f"it was in flight; read order {row.job.order_id} before sending it again"
             self._name(row, State.IN_DOUBT, told)
         self._name_the_rest(self.planned - self._taken)
-        in_doubt = self._states[State.IN_DOUBT] + len(self._in_flight)
-        confirmed, rejected = self._states[State.CONFIRMED], self._states[State.REJECTED]
         # Every row was checked as sending checks it, so that none ends as INVALID here.
+        begun = Counter({**self._states, State.NOT_SENT: 0})
+        begun[State.IN_DOUBT] += len(self._in_flight)
         counted = Summary(
             planned=self.planned,
-            confirmed=confirmed,
-            rejected=rejected,
-            in_doubt=in_doubt,
-            not_sent=self.planned - confirmed - rejected - in_doubt,
+            confirmed=begun[State.CONFIRMED],
+            confirmed_by_order=self._confirmed_by_order,
+            rejected=begun[State.REJECTED],
+            in_doubt=begun[State.IN_DOUBT],
+            absent=begun[State.ABSENT],
+            conflict=begun[State.CONFLICT],
+            not_sent=self.planned - begun.total(),
             invalid=self._plan.invalid,
             duplicates=self._plan.duplicates,
             elapsed_s=round(elapsed, 3),
@@ -227,7 +256,6 @@ class _Run:
 async def _send(
     plan: Plan,
     config: ClientConfig | None,
-    timeouts: Timeouts,
     options: SendOptions,
     console: Console,
 ) -> Summary:
@@ -243,14 +271,22 @@ async def _send(
             if config is None:
                 sandbox = await stack.enter_async_context(Sandbox(orders_for(plan.rows())))
                 config = evolve(sandbox.config, orders_api=plan.orders_api)
-            config = evolve(config, max_concurrency=options.concurrency, timeouts=timeouts)
-            client = await stack.enter_async_context(VtexInvoiceClient(config))
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                config = options.applied_to(config)
+            for warning in warned:
+                console.print(f"warning: {warning.message}")
+            run.client = client = await stack.enter_async_context(VtexInvoiceClient(config))
             outcomes = await stack.enter_async_context(aclosing(client.notify_many(run.jobs())))
             with ticker(console, "invoices", run.planned, quiet=options.quiet) as shown:
                 async for outcome in outcomes:
                     run.see(outcome)
                     shown.tick(outcome.state.replace("_", " "))
     except asyncio.CancelledError:
+        if run.signal is None:
+            raise
+    except ConfigError:
+        # Closing, which a signal asks for, ends what takes jobs.
         if run.signal is None:
             raise
     except Exception:  # noqa: BLE001  the counts are still owed to the user

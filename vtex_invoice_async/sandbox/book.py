@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from attrs import define, evolve, field
 
 from vtex_invoice_async.models import (
+    CourierEvent,
     CourierStatus,
     Invoice,
     InvoiceType,
@@ -179,12 +180,18 @@ class OrderBook:
             return refusals.TRACKING_NUMBER_MISSING
         self.oracle.record("update_tracking_status", order_id, number, now)
         delivered = tracking.delivered_date
+        before = entry.packages[place].courier_status or CourierStatus()
+        events = tuple(
+            CourierEvent(city=event.city, state=event.state, description=event.description)
+            for event in tracking.events
+        )
         # A delivery finishes the courier's work and leaves the order's status alone.
         entry.packages[place] = evolve(
             entry.packages[place],
             courier_status=CourierStatus(
                 finished=tracking.is_delivered,
                 delivered_date=delivered.isoformat() if delivered else None,
+                data=before.data + events,
             ),
         )
         return self._receipt(entry, now)

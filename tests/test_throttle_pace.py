@@ -1,0 +1,140 @@
+"""The throttle finds an unknown limit, stays just under it, and follows it.
+
+The bounds are wider than what was measured, by a third of the loss or more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.simulated_pace import (
+    WAIT_A_SECOND,
+    Bucket,
+    Limiter,
+    Run,
+    Score,
+    Window,
+    slow_when_served,
+)
+from vtex_invoice_async.config import ThrottleLimits
+from vtex_invoice_async.messages import Reply
+from vtex_invoice_async.throttle import Throttle
+
+
+def assert_score(score: Score, *, of_ideal: float, rejected: float) -> None:
+    assert score.of_ideal >= of_ideal, score
+    assert score.rejected <= rejected, score
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("rate", "of_ideal", "rejected"), [(20, 0.98, 0.015), (200, 0.98, 0.01), (500, 0.98, 0.01)]
+)
+def test_finds_a_limit(rate: float, seed: int, of_ideal: float, rejected: float) -> None:
+    score = Run(Bucket(rate), seed=seed).play(120)
+
+    assert_score(score, of_ideal=of_ideal, rejected=rejected)
+
+
+@pytest.mark.parametrize("rate", [20, 200])
+def test_a_limit_that_is_halved_costs_little(rate: float) -> None:
+    score = Run(Bucket(rate, then=rate / 2, at=60)).play(120)
+
+    assert_score(score, of_ideal=0.97, rejected=0.02)
+
+
+@pytest.mark.parametrize(("rate", "of_ideal"), [(20, 0.9), (200, 0.95), (500, 0.94)])
+def test_a_limit_that_is_doubled_is_noticed(rate: float, of_ideal: float) -> None:
+    score = Run(Bucket(rate, then=2 * rate, at=60), workers=128).play(120)
+
+    assert_score(score, of_ideal=of_ideal, rejected=0.02)
+
+
+def test_follows_a_limit_that_falls_to_almost_nothing() -> None:
+    score = Run(Bucket(200, then=5, at=30)).play(90)
+
+    assert_score(score, of_ideal=0.97, rejected=0.02)
+
+
+def test_a_wait_that_is_asked_for_is_taken_seldom() -> None:
+    score = Run(Bucket(200), refusal=WAIT_A_SECOND).play(120)
+
+    assert_score(score, of_ideal=0.94, rejected=0.005)
+
+
+@pytest.mark.parametrize(("rate", "of_ideal"), [(20, 0.9), (200, 0.95)])
+def test_a_window_is_no_bucket_and_does_little_harm(rate: int, of_ideal: float) -> None:
+    score = Run(Window(rate)).play(60)
+
+    assert_score(score, of_ideal=of_ideal, rejected=0.05)
+
+
+def test_a_refusal_that_is_faster_than_an_answer_does_not_mislead() -> None:
+    score = Run(Bucket(200), workers=400, trip=slow_when_served).play(60)
+
+    assert_score(score, of_ideal=0.92, rejected=0.03)
+
+
+def test_a_bucket_of_one_is_lived_with() -> None:
+    score = Run(Bucket(200, burst=1)).play(60)
+
+    assert_score(score, of_ideal=0.8, rejected=0.03)
+
+
+def test_headers_that_tell_the_truth_save_429s() -> None:
+    bucket = Bucket(20)
+
+    def counting() -> Reply:
+        return Reply(status=200, headers={"RateLimit-Remaining": str(int(bucket.tokens))}, body=b"")
+
+    score = Run(bucket, served=counting).play(60)
+
+    assert_score(score, of_ideal=0.98, rejected=0.01)
+
+
+def test_headers_that_always_say_0_change_nothing() -> None:
+    spent = Reply(status=200, headers={"RateLimit-Remaining": "0"}, body=b"")
+
+    assert Run(Bucket(200), served=lambda: spent).play(30) == Run(Bucket(200)).play(30)
+
+
+@pytest.mark.parametrize(
+    ("limiter", "limits"),
+    [
+        (lambda: Bucket(200), ThrottleLimits(rate=50)),
+        (lambda: Bucket(200), ThrottleLimits(max_rate=50)),
+        (lambda: Window(200), ThrottleLimits(rate=50, max_rate=80)),
+    ],
+)
+def test_never_exceeds_what_it_is_told(
+    limiter: Callable[[], Limiter], limits: ThrottleLimits
+) -> None:
+    run = Run(limiter(), throttle=Throttle(limits))
+
+    run.play(30)
+
+    assert run.rejected == 0
+    assert 30 * 50 - 60 <= len(run.sent_at) <= 30 * 50 + 1
+
+
+def test_nothing_but_429s_is_asked_less_and_less_often() -> None:
+    run = Run(Bucket(1e-9, burst=0))
+
+    run.play(600)
+
+    assert len(run.sent_at) < 60
+    assert run.throttle.fruitless_since is not None
+    assert run.throttle.fruitless_since < 1
+
+
+def test_a_request_now_and_then_does_not_hurry() -> None:
+    throttle = Throttle()
+    first = throttle.rate
+
+    for second in range(1000):
+        slot = throttle.reserve(second)
+        throttle.observe(slot.at, second + 0.05, Reply(status=200, headers={}, body=b""))
+
+    assert throttle.rate == first
