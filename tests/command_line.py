@@ -67,19 +67,22 @@ async def started(
             await process.communicate()
 
 
-async def ending(process: Process, stdin: bytes = b"") -> Ended:
+async def ending(process: Process, stdin: bytes = b"", patience: float = TIMEOUT) -> Ended:
     """Wait until a command has ended by itself."""
-    async with asyncio.timeout(TIMEOUT):
+    async with asyncio.timeout(patience):
         stdout, stderr = await process.communicate(stdin)
     return Ended(code=process.returncode, stdout=stdout.decode(), stderr=stderr.decode())
 
 
 async def run(
-    *arguments: object, environ: Mapping[str, str] | None = None, stdin: bytes = b""
+    *arguments: object,
+    environ: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    patience: float = TIMEOUT,
 ) -> Ended:
     """Run `vtex-invoice` to its end; whatever a test is about, secrets must not be said."""
     async with started(*arguments, environ=environ) as process:
-        ended = await ending(process, stdin)
+        ended = await ending(process, stdin, patience)
     for name in ("VTEX_APP_KEY", "VTEX_APP_TOKEN", "VTEX_USER_TOKEN"):
         secret = (environ or {}).get(name)
         assert not secret or secret not in ended.stdout + ended.stderr, f"told {name}"

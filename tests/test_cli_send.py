@@ -194,7 +194,7 @@ async def test_a_host_where_nobody_listens_is_unavailable(tmp_path: Path) -> Non
         bound.bind(("127.0.0.1", 0))
         config = RawServer(port=bound.getsockname()[1]).config()
 
-        ended = await run("send", path, "--json", environ=environ_of(config))
+        ended = await run("send", path, "--json", environ=environ_of(config), patience=200)
 
     assert_counts(ended, 69, planned=5, not_sent=5)
 

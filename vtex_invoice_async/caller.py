@@ -212,7 +212,7 @@ class Caller:
                 chance=self.chance(),
             )
             decision = decide(call.policy, attempt)
-            if isinstance(decision, GiveUp) or not self._may_repeat(error):
+            if isinstance(decision, GiveUp) or not self._may_repeat(call, error):
                 return
             if self.observers:
                 retrying = Retrying(
@@ -223,11 +223,13 @@ class Caller:
                     error=type(error).__name__,
                 )
                 self.observers.tell(retrying)
-            failed = yield decision.seconds
+            # What was throttled waits in the throttle, with everybody else, and wakes on closing.
+            failed = yield 0.0 if isinstance(error, RateLimited) else decision.seconds
 
-    def _may_repeat(self, error: CallError) -> bool:
-        # The throttle spaces those that were throttled, and an open circuit lets nobody through.
-        return isinstance(error, RateLimited) or self._circuit.is_open or self._quota.spend()
+    def _may_repeat(self, call: Call[Any], error: CallError) -> bool:
+        # The throttle spaces those that were throttled, and an open circuit lets no send through.
+        held = isinstance(error, RateLimited) or (self._circuit.is_open and call.operation.acts)
+        return held or self._quota.spend()
 
     async def _attempt(self, call: Call[R]) -> R:
         reply: Reply | NoReply | None = None

@@ -56,6 +56,10 @@ class _Watched:
     searches: dict[Doubt, Search] = field(factory=dict)
     reading: asyncio.Lock = field(factory=asyncio.Lock)
 
+    def open_searches(self) -> dict[Doubt, Search]:
+        """Return those that are not over."""
+        return {doubt: search for doubt, search in self.searches.items() if not search.is_over}
+
 
 class Doubts:
     """What may have been applied: kept until a read of the order has settled it."""
@@ -166,7 +170,7 @@ class Doubts:
         try:
             shown = await self._read(order.order_id, order.orders_api)
         except CallError as error:
-            for search in order.searches.values():
+            for search in order.open_searches().values():
                 then, now = search.elapsed(asked), search.elapsed(self._caller.now())
                 search.miss(then, now, f"the order could not be read: {error.reason}")
             refusal = error if isinstance(error, Rejected) else None
@@ -176,9 +180,9 @@ class Doubts:
             raise refusal from None
 
     def _take_in(self, order: _Watched, shown: Order, asked: datetime) -> None:
-        open_ones = [doubt for doubt, search in order.searches.items() if not search.is_over]
-        for doubt, finding in judge(shown, open_ones).items():
-            search = order.searches[doubt]
+        searches = order.open_searches()
+        for doubt, finding in judge(shown, searches).items():
+            search = searches[doubt]
             then, now = search.elapsed(asked), search.elapsed(self._caller.now())
             worth = search.see(shown, finding, then, now)
             if self._caller.observers:
