@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from attrs import evolve
 
@@ -39,6 +40,8 @@ __all__ = ["VtexInvoiceClient"]
 
 R = TypeVar("R")
 
+SHORT_WINDOW: Final = 60.0
+
 
 class VtexInvoiceClient:
     """Tells VTEX, for one account, that orders were invoiced.
@@ -64,6 +67,9 @@ class VtexInvoiceClient:
     ) -> None:
         if not isinstance(config, ClientConfig):
             raise ConfigError("give a ClientConfig, such as ClientConfig.from_env()")
+        if config.retry.settle_window < SHORT_WINDOW:
+            told = f"settle_window is under {SHORT_WINDOW:.0f} s: VTEX may be slower than that"
+            warnings.warn(told, stacklevel=2)
         self._config = config
         self._caller = Caller(config, Observers(observe))
         self._doubts = Doubts(self._caller, config.retry)

@@ -7,7 +7,6 @@ chance are arguments.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Final
 
 from attrs import define, frozen
@@ -18,9 +17,6 @@ __all__ = ["Attempt", "GiveUp", "RetryIn", "RetryPolicy", "RetryQuota", "decide"
 
 MOST_DOUBLINGS: Final = 30
 """2 ** 30 first waits are above any bound; far beyond that, a float would overflow."""
-
-SHORT_WINDOW: Final = 60.0
-"""Seconds; VTEX says nowhere how late it may apply or show what it was sent."""
 
 
 @frozen(kw_only=True)
@@ -43,7 +39,9 @@ class RetryPolicy:
     """What VTEX asks for above this is not sat out: the call ends as `RateLimited`."""
 
     settle_window: float = 300
-    """How long VTEX may still apply or show an invoice in doubt: until then absence proves nothing."""
+    """How long VTEX may still apply or show an invoice in doubt: until then absence proves nothing.
+
+    VTEX says nowhere how long that is; a client warns of anything under 60 s."""
 
     resolve_for: float = 30
     """How long a single call looks for its invoice on the order before it raises `OutcomeUnknown`."""
@@ -57,11 +55,6 @@ class RetryPolicy:
                 raise ConfigError(f"retry.{name} must be a number of seconds of at least 0")
         if not _is_seconds(self.settle_window) or self.settle_window == 0:
             raise ConfigError("retry.settle_window must be a number of seconds above 0")
-        if self.settle_window < SHORT_WINDOW:
-            told = (
-                f"retry.settle_window is under {SHORT_WINDOW:.0f} s: VTEX may be slower than that"
-            )
-            warnings.warn(told, stacklevel=3)
 
 
 def _is_seconds(value: object) -> bool:

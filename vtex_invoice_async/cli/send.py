@@ -273,10 +273,10 @@ async def _send(
                 config = evolve(sandbox.config, orders_api=plan.orders_api)
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
-                config = options.applied_to(config)
+                client = VtexInvoiceClient(options.applied_to(config))
             for warning in warned:
                 console.print(f"warning: {warning.message}")
-            run.client = client = await stack.enter_async_context(VtexInvoiceClient(config))
+            run.client = await stack.enter_async_context(client)
             outcomes = await stack.enter_async_context(aclosing(client.notify_many(run.jobs())))
             with ticker(console, "invoices", run.planned, quiet=options.quiet) as shown:
                 async for outcome in outcomes:
