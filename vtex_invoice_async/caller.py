@@ -296,7 +296,6 @@ class Caller:
 
     def _begin(self, call: Call[Any]) -> Mark:
         call.attempts += 1
-        call.age = self._transport.credentials_age
         call.sent_at = self.time()
         call.mark = Mark()
         return call.mark
@@ -304,6 +303,7 @@ class Caller:
     def _learn(self, call: Call[Any], reply: Reply | NoReply) -> None:
         """Let circuit, throttle and observers see how an attempt ended."""
         now = self.time()
+        call.age = call.mark.age if call.mark is not None else 0
         call.mark = None
         turned = False
         if call.operation.acts:

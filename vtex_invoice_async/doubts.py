@@ -36,6 +36,9 @@ R = TypeVar("R")
 READS_PER_SECOND: Final = 20.0
 """A fifth of what VTEX lets an account read: 6,000 orders a minute."""
 
+GRAIN: Final = 0.001
+"""Seconds: clocks are rounded, and a look must not be a hair too early for its place in the plan."""
+
 FEWEST_LACKING: Final = 2
 """Reads without what was sent, after which a call that may be repeated is repeated."""
 
@@ -151,7 +154,7 @@ class Doubts:
                     wait = due - search.elapsed(self._caller.now())
                     if until is not None and self._caller.time() + wait > until:
                         return
-                    await self._caller.sleep(max(0.0, wait))
+                    await self._caller.sleep(max(0.0, wait + GRAIN))
                     async with order.reading:
                         # Another doubt of this order may have read for this one too.
                         if not search.is_over and search.last_look < due:

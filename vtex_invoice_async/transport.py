@@ -33,6 +33,8 @@ class Mark:
     """Evidence: whether a byte of this attempt may have left."""
 
     bytes_left: bool = False
+    age: int = 0
+    """Of the credentials that it carried: how many had been given out by then."""
 
 
 _mark: ContextVar[Mark] = ContextVar("the mark of the attempt in this task")
@@ -67,7 +69,7 @@ class Transport:
         self._headers: dict[str, str] = {}
         self._secrets: list[str] = []
         self._asking = Lock()
-        self.credentials_age = 0
+        self._age = 0
         """How many credentials it was given so far."""
         if (fixed := config.fixed_credentials) is not None:
             self._use(fixed)
@@ -89,7 +91,7 @@ class Transport:
         # Longest first, for one may begin another; and as a URL would echo them.
         found = {*self._secrets, *plain, *(quote(secret, safe="") for secret in plain)}
         self._secrets = sorted(found, key=len, reverse=True)
-        self.credentials_age += 1
+        self._age += 1
 
     async def renew(self, age: int) -> str | None:
         """Ask for credentials, unless there are newer ones than of *age*; return why there are none.
@@ -101,7 +103,7 @@ class Transport:
             return "the credentials are fixed"
         try:
             async with timeout(self._config.timeouts.total), self._asking:
-                if self.credentials_age <= age:
+                if self._age <= age:
                     self._use(_checked(await ask()))
         except ConfigError as error:
             return str(error)
@@ -179,6 +181,7 @@ class Transport:
         url = URL(self._url + request.path, encoded=True)
         if url.origin() != self._origin:
             raise ConfigError("a request for another host; its credentials stay here")
+        mark.age = self._age
         _mark.set(mark)
         status: int | None = None
         try:
