@@ -66,7 +66,7 @@ def test_a_401_renews_them_and_the_call_goes_again() -> None:
 
 
 def test_calls_that_are_refused_together_renew_them_once() -> None:
-    refused = evolve(REFUSED, nth=tuple(range(1, 11)))
+    refused = evolve(REFUSED, nth=tuple(range(1, 10)))
 
     async def main() -> tuple[int, int]:
         async with Sandbox(orders=10, faults=[refused], latency=0.5) as sandbox:

@@ -10,7 +10,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtex_invoice_async import errors
+from vtex_invoice_async import VtexInvoiceClient, errors
+from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import CallError, ConfigError, NotSent, OutcomeUnknown, RateLimited
 from vtex_invoice_async.retry import Attempt, GiveUp, RetryIn, RetryPolicy, RetryQuota, decide
 
@@ -218,18 +219,26 @@ def test_any_other_number_of_seconds_is_accepted(name: str, value: float) -> Non
     assert getattr(RetryPolicy(**settings), name) == value
 
 
-@pytest.mark.parametrize("window", [1e-6, 1, 59, math.nextafter(60, 0)])
-def test_a_window_under_a_minute_warns_where_it_was_written(window: float) -> None:
-    with pytest.warns(UserWarning, match=r"settle_window is under 60 s") as told:
-        policy = RetryPolicy(settle_window=window)
+def config(window: float) -> ClientConfig:
+    retry = RetryPolicy(settle_window=window)
+    return ClientConfig(account="acme", app_key="K", app_token="T", retry=retry)
 
-    assert policy.settle_window == window
+
+@pytest.mark.parametrize("window", [1e-6, 1, 59, math.nextafter(60, 0)])
+def test_a_client_with_a_window_under_a_minute_warns_where_it_was_made(window: float) -> None:
+    with pytest.warns(UserWarning, match=r"settle_window is under 60 s") as told:
+        VtexInvoiceClient(config(window))
+
     assert [warning.filename for warning in told] == [__file__]
 
 
 @pytest.mark.parametrize("window", [60, 60.0, 61, 1e9])
-def test_a_window_of_a_minute_does_not_warn(window: float) -> None:
-    assert RetryPolicy(settle_window=window).settle_window == window  # warnings are errors here
+def test_a_window_of_a_minute_does_not_warn(
+    window: float, recwarn: pytest.WarningsRecorder
+) -> None:
+    VtexInvoiceClient(config(window))
+
+    assert list(recwarn) == []
 
 
 @pytest.mark.parametrize("calls", [0, 1, 9, 10, 100, 1000, 5000])
