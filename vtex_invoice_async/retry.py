@@ -6,7 +6,6 @@ chance are arguments.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from attrs import define, frozen
@@ -17,6 +16,10 @@ __all__ = ["Attempt", "GiveUp", "RetryIn", "RetryPolicy", "RetryQuota", "decide"
 
 MOST_DOUBLINGS: Final = 30
 """2 ** 30 first waits are above any bound; far beyond that, a float would overflow."""
+
+
+MOST_SECONDS: Final = 1e300
+"""As good as for ever, and still a number to reckon with."""
 
 
 @frozen(kw_only=True)
@@ -60,7 +63,7 @@ class RetryPolicy:
 def _is_seconds(value: object) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return math.isfinite(value) and value >= 0
+    return 0 <= value <= MOST_SECONDS
 
 
 @define
@@ -122,7 +125,7 @@ def decide(policy: RetryPolicy, attempt: Attempt) -> RetryIn | GiveUp:
     error = attempt.error
     if isinstance(error, RateLimited):
         # Who may send when is up to the throttle; here only what VTEX demanded of this very call.
-        wait = error.retry_after or 0.0
+        wait = max(error.retry_after or 0.0, 0.0)
         if not wait <= policy.retry_after_cap:
             return GiveUp(f"VTEX asks to wait {wait:.0f} s")
         wait += attempt.chance * min(policy.first_wait, wait)
