@@ -99,8 +99,8 @@ async def open_the_circuit(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
                 await notify(client, job_for(order))
 
 
-async def read_first(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
-    await client.get_order(sandbox.orders[0].order_id)
+async def send_another_first(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
+    await notify(client, job_for(sandbox.orders[7]))
 
 
 async def invoice_first(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
@@ -117,7 +117,7 @@ SCENES: Final = {
         ],
     ),
     "waiting for its slot": Scene(
-        call=notify, throttle=ThrottleLimits(rate=0.5), before=read_first
+        call=notify, throttle=ThrottleLimits(rate=0.5), before=send_another_first
     ),
     "the answer lost": Scene(call=notify, faults=[Fault(do=Do.CLOSE, nth=(1,), acted=True)]),
     "the request lost": Scene(call=notify, faults=[Fault(do=Do.CLOSE, nth=(1,))]),

@@ -12,12 +12,13 @@ from types import coroutine
 from typing import Any, Final
 
 import pytest
+from attrs import evolve
 
 from tests.factories import job_for
-from tests.test_cancelling import ENOUGH, SCENES, Scene, many, staged, track
+from tests.test_cancelling import ENOUGH, SCENES, Scene, staged, track
 from tests.virtual_time import network, run_virtual
-from vtex_invoice_async import InvoiceJob, VtexInvoiceClient
-from vtex_invoice_async.errors import CallError, InvoiceAbsent
+from vtex_invoice_async import InvoiceJob, Outcome, ThrottleLimits, VtexInvoiceClient
+from vtex_invoice_async.errors import CallError, InvoiceAbsent, RateLimited
 from vtex_invoice_async.events import Event, Resolving, Sent
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox
 
@@ -138,11 +139,9 @@ def test_a_call_ends_at_once_and_its_doubt_is_exactly_what_may_have_acted(
 async def cancel_the_run_after(seconds: float) -> bool:
     network().latency = 0.01
     heard: list[Event] = []
-    read: list[str] = []
 
-    async def consume(client: VtexInvoiceClient, jobs: list[InvoiceJob]) -> None:
-        async for outcome in client.notify_many(jobs, concurrency=3):
-            read.append(outcome.job.order_id)
+    async def consume(client: VtexInvoiceClient, jobs: list[InvoiceJob]) -> list[Outcome]:
+        return [outcome async for outcome in client.notify_many(jobs, concurrency=3)]
 
     lost = Fault(do=Do.CLOSE, on=POSTED, nth=(2, 5), acted=True)
     async with (
@@ -161,14 +160,64 @@ async def cancel_the_run_after(seconds: float) -> bool:
         assert doubts == Counter(j.order_id for j in jobs if may_have_acted(j, sandbox, heard))
         assert set(sandbox.applied.values()) <= {1}
         await settle(client, sandbox)
-        assert cancelled or len(read) == 6
+        assert cancelled or len(run.result()) == 6
     return cancelled
 
 
 def test_many_may_be_cancelled_at_any_moment() -> None:
-    moments = [moment / 100 for moment in range(130)]
+    moments = [moment / 100 for moment in range(150)]
 
     cancelled = [run_virtual(cancel_the_run_after(moment)) for moment in moments]
 
     # Two doubts are read a second later: until then, the run goes on.
-    assert 100 < cancelled.count(True) < 130
+    assert 100 < cancelled.count(True) < 150
+
+
+@pytest.mark.parametrize("patience", [5, 125])
+def test_turns_of_those_who_gave_up_are_not_waited_for_by_those_who_come_after(
+    patience: float,
+) -> None:
+    async def main() -> tuple[int, float]:
+        async with Sandbox(orders=501) as sandbox:
+            config = evolve(sandbox.config, throttle=ThrottleLimits(rate=1))
+            async with VtexInvoiceClient(config) as client:
+                last, *jobs = [job_for(order) for order in sandbox.orders]
+                # More than can be sent before their deadline, or than their caller waits for.
+                calls = [client.notify_invoice(job.order_id, job.invoice) for job in jobs]
+                tasks = [asyncio.create_task(call) for call in calls]
+                await asyncio.wait(tasks, timeout=patience)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                sent, began = sandbox.applied.total(), now()
+                await client.notify_invoice(last.order_id, last.invoice)
+                return sent, now() - began
+
+    sent, waited = run_virtual(main())
+
+    assert patience - 10 <= sent <= patience + 2
+    assert waited <= 2
+
+
+@pytest.mark.parametrize("retry_after", ["1", "400"])
+def test_a_429_of_long_ago_is_no_reason_to_refuse_a_batch(retry_after: str) -> None:
+    throttled = Fault(
+        do=Do.ANSWER, on=POSTED, nth=(1,), status=429, headers={"Retry-After": retry_after}
+    )
+
+    async def main() -> tuple[Counter[str], int]:
+        async with (
+            Sandbox(orders=50, latency=0.05, faults=[throttled]) as sandbox,
+            VtexInvoiceClient(sandbox.config) as client,
+        ):
+            first, *jobs = [job_for(order) for order in sandbox.orders]
+            with pytest.raises((RateLimited, TimeoutError)):
+                async with asyncio.timeout(0.5):
+                    await client.notify_invoice(first.order_id, first.invoice)
+            await asyncio.sleep(600)
+
+            outcomes = [outcome async for outcome in client.notify_many(jobs[:40])]
+
+            return Counter(outcome.state for outcome in outcomes), sandbox.applied.total()
+
+    assert run_virtual(main()) == ({"confirmed": 40}, 40)

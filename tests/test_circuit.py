@@ -92,6 +92,39 @@ def test_after_two_minutes_it_is_over() -> None:
     assert not circuit.is_over(131)
 
 
+def test_what_was_in_flight_when_it_opened_lets_no_second_probe_go() -> None:
+    circuit = opened()
+    assert circuit.wait(1) == 0
+
+    fail(circuit, 60, now=1.5)
+
+    assert circuit.wait(100) > 0
+
+
+def test_a_probe_of_an_outage_that_a_late_answer_ended_says_nothing_of_the_next() -> None:
+    circuit = opened()
+    assert circuit.wait(1) == 0
+    circuit.see(2, answered=True, probe=False)
+    fail(circuit, 5, now=3)
+
+    circuit.see(3.5, answered=False, probe=True)
+
+    assert circuit.wait(3.5) == 0.5
+    assert circuit.wait(4) == 0
+    assert circuit.wait(4) > 0
+
+
+def test_it_is_not_over_while_a_probe_may_still_end_it() -> None:
+    circuit = opened()
+
+    assert circuit.wait(119) == 0
+    told = [circuit.is_over(now) for now in (119, 120, 500)]
+    circuit.see(500, answered=False, probe=True)
+
+    assert told == [False] * 3
+    assert circuit.is_over(500)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["ask", "fail", "release"]), st.floats(0, 20))))
 def test_while_it_is_open_probes_are_as_rare_as_planned(steps: list[tuple[str, float]]) -> None:
     circuit, now, probing, let_through = opened(), 0.0, False, []

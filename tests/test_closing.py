@@ -131,11 +131,11 @@ def test_a_stray_loop_does_not_wait_for_a_turn_it_can_never_use() -> None:
 
     with asyncio.Runner() as first, asyncio.Runner() as second:
         first.run(client.__aenter__())
-        first.run(client._caller._slots.acquire())
+        first.run(client._caller.turns._slots.acquire())
         with pytest.raises(ConfigError, match="another event loop"):
             second.run(asyncio.wait_for(client.get_order("v1-01"), 5))
         second.run(client.aclose())
-        client._caller._slots.release()
+        client._caller.turns._slots.release()
         first.run(client.aclose())
 
 

@@ -6,16 +6,47 @@ The numbers are those of the list of failures that this client was designed agai
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
 from typing import Final
 
 import pytest
 from attrs import evolve
 
+from tests.answers import STATUS, TRACK
 from tests.factories import job_for
-from tests.failures import POSTED, Ended, brief, ended, send_one
+from tests.failures import (
+    POSTED,
+    Deed,
+    Ended,
+    brief,
+    close_at_once,
+    close_at_the_next_byte,
+    close_at_the_next_request,
+    drip,
+    ended,
+    facing,
+    pass_one_on_and,
+    reset_after,
+    reset_at_once,
+    reset_at_the_next_byte,
+    send_one,
+    stop_reading,
+    told,
+)
 from tests.virtual_time import Cut, network, run_virtual
-from vtex_invoice_async import ClientConfig, Receipt, RetryPolicy, Timeouts, VtexInvoiceClient
+from vtex_invoice_async import (
+    ClientConfig,
+    InvoiceJob,
+    Receipt,
+    RetryPolicy,
+    Timeouts,
+    TrackingEvent,
+    TrackingStatus,
+    VtexInvoiceClient,
+)
 from vtex_invoice_async.errors import CallError, NotSent
+from vtex_invoice_async.operations import SendTracking, UpdateTrackingStatus
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox
 
 FIRST: Final = (1,)
@@ -66,16 +97,11 @@ async def send_through(cut: Cut) -> Ended:
         config = evolve(sandbox.config, retry=brief())
         network().cuts.append(cut)
         job = job_for(sandbox.orders[0])
-        result: Receipt | CallError
         async with VtexInvoiceClient(config) as client:
-            try:
-                result = await client.notify_invoice(job.order_id, job.invoice)
-            except CallError as error:
-                result = error
-        return ended(sandbox, result)
+            return ended(sandbox, await told(client, job))
 
 
-def assert_true(found: Ended, cut: Cut) -> None:
+def assert_true(found: Ended, cut: Cut | int) -> None:
     """Assert that the client's word is what the sandbox did."""
     assert found.posts <= 1, cut
     assert found.applied <= 1, cut
@@ -108,36 +134,6 @@ def test_12_at_whatever_byte_a_connection_is_cut_the_truth_comes_out() -> None:
         hows.add(found.how)
 
     assert hows == {"InvoiceAbsent", "confirmed by order", "confirmed by response"}
-
-
-def test_17_what_arrives_late_is_found_after_the_client_gave_up_waiting() -> None:
-    late = Fault(do=Do.LATE, on=POSTED, nth=FIRST, seconds=25)
-
-    found = run_virtual(send_one(late, retry=RetryPolicy(), timeouts=Timeouts()))
-
-    assert found.how == "confirmed by order"
-    assert (found.posts, found.applied) == (1, 1)
-    assert found.reads >= 3
-
-
-def test_17_what_is_later_than_a_call_looks_is_still_in_doubt() -> None:
-    late = Fault(do=Do.LATE, on=POSTED, nth=FIRST, seconds=100)
-
-    async def main() -> Receipt:
-        async with (
-            Sandbox(orders=1, faults=[late]) as sandbox,
-            VtexInvoiceClient(sandbox.config) as client,
-        ):
-            job = job_for(sandbox.orders[0])
-            with pytest.raises(CallError, match="it may have been applied"):
-                await client.notify_invoice(job.order_id, job.invoice)
-            (doubt,) = client.in_doubt()
-            receipt = await client.resolve(doubt)
-            assert sandbox.applied.total() == 1
-            assert client.in_doubt() == ()
-            return receipt
-
-    assert run_virtual(main()).confirmed_by == "order"
 
 
 def config_for(sandbox: Sandbox, port: int) -> ClientConfig:
@@ -182,44 +178,206 @@ def test_1_3_what_was_never_sent_says_so_after_six_attempts(base_url: str) -> No
     assert error.attempts == 6
 
 
-def test_20_a_vtex_that_hangs_for_everyone_ends_the_run_with_a_handful_of_doubts() -> None:
-    async def main() -> tuple[dict[str, int], int, float]:
-        async with Sandbox(orders=1_000, faults=[Fault(do=Do.HANG, rate=1)]) as sandbox:
-            jobs = [job_for(order) for order in sandbox.orders]
-            began = asyncio.get_running_loop().time()
-            states: dict[str, int] = {}
-            async with VtexInvoiceClient(sandbox.config) as client:
-                async for outcome in client.notify_many(jobs):
-                    states[outcome.state] = states.get(outcome.state, 0) + 1
-            lasted = asyncio.get_running_loop().time() - began
-            posts = sum(entry.operation == POSTED for entry in sandbox.oracle.arrived)
-            return states, posts, lasted
-
-    states, posts, lasted = run_virtual(main())
-
-    assert sum(states.values()) == 1_000
-    # Those that were in flight when it began, and the probes since.
-    assert 64 <= states["in_doubt"] == posts <= 64 + 10
-    assert states["not_sent"] == 1_000 - states["in_doubt"]
-    assert lasted < 20 + 120 + 60
+HURRIED: Final = Timeouts(connect=5, read=0.3, total=0.4)
 
 
-def test_20_an_outage_that_ends_is_waited_out() -> None:
-    async def main() -> tuple[set[str], int]:
-        # The first sixty requests, reads included, meet a gateway.
-        busy = Fault(do=Do.ANSWER, nth=tuple(range(1, 61)), status=503)
-        async with Sandbox(orders=200, faults=[busy], latency=0.05) as sandbox:
-            jobs = [job_for(order) for order in sandbox.orders]
-            async with VtexInvoiceClient(sandbox.config) as client:
-                outcomes = [outcome async for outcome in client.notify_many(jobs)]
-            lost = [o for o in outcomes if o.state == "in_doubt"]
-            applied = sandbox.applied.total()
-            assert len(outcomes) == 200
-            assert applied + len(lost) == 200
-            return {outcome.state for outcome in outcomes}, len(lost)
+@pytest.mark.parametrize(
+    ("deed", "size"),
+    [
+        pytest.param(close_at_once, 0, id="8 closed on accept"),
+        pytest.param(reset_at_once, 0, id="8 reset on accept"),
+        pytest.param(reset_after(10), 0, id="9 reset in the first line"),
+        pytest.param(reset_after(300), 0, id="9 reset in the headers"),
+        pytest.param(reset_after(2**23), 2**24, id="10 reset in the middle of 16 MB"),
+        pytest.param(stop_reading, 2**24, id="19 a server that reads no more"),
+    ],
+)
+async def test_a_request_that_did_not_get_through_is_found_absent(deed: Deed, size: int) -> None:
+    async with facing(deed, timeouts=HURRIED) as (sandbox, server, client):
+        job = job_for(sandbox.orders[0], embedded_invoice="x" * size or None)
 
-    states, lost = run_virtual(main())
+        found = ended(sandbox, await told(client, job))
 
-    assert states == {"confirmed", "in_doubt"}
-    # What was on its way before five had failed, and a probe or two.
-    assert lost < 30
+    assert found.how == "InvoiceAbsent"
+    assert (found.posts, found.applied) == (0, 0)
+    # Nobody tried again: all that followed were reads.
+    assert {request.split()[0] for request in server.requests} == {b"GET"}
+
+
+@pytest.mark.parametrize(
+    ("deed", "how"),
+    [
+        pytest.param(drip(0.01), "confirmed by order", id="18 byte by byte, too slowly"),
+        pytest.param(drip(0), "confirmed by response", id="21 each byte in a packet of its own"),
+    ],
+)
+async def test_an_answer_in_pieces_counts_if_it_is_whole_in_time(deed: Deed, how: str) -> None:
+    async with facing(deed, timeouts=HURRIED) as (sandbox, _, client):
+        found = ended(sandbox, await told(client, job_for(sandbox.orders[0])))
+
+    assert found.how == how
+    assert (found.posts, found.applied) == (1, 1)
+
+
+async def cut_request(at: int) -> Ended:
+    async with facing(reset_after(at)) as (sandbox, _, client):
+        return ended(sandbox, await told(client, job_for(sandbox.orders[0])))
+
+
+async def cut_answer(at: int) -> Ended:
+    return await send_one(Fault(do=Do.CUT, on=POSTED, nth=FIRST, at=at))
+
+
+@pytest.mark.parametrize(
+    ("cut_at", "end", "most"),
+    [(cut_request, 800, "InvoiceAbsent"), (cut_answer, 330, "confirmed by order")],
+)
+async def test_12_wherever_a_socket_is_cut_the_truth_comes_out(
+    cut_at: Callable[[int], Awaitable[Ended]], end: int, most: str
+) -> None:
+    places = range(1, end, end // 25)
+
+    found = await asyncio.gather(*map(cut_at, places))
+
+    for at, each in zip(places, found, strict=True):
+        assert_true(each, at)
+    assert sum(each.how == most for each in found) > 10
+
+
+@pytest.mark.parametrize("deed", [close_at_the_next_byte, reset_at_the_next_byte])
+async def test_13_a_connection_that_breaks_as_it_is_used_again_leaves_a_doubt(deed: Deed) -> None:
+    async with facing(pass_one_on_and(deed)) as (sandbox, server, client):
+        job = job_for(sandbox.orders[0])
+        await client.get_order(job.order_id)
+
+        found = ended(sandbox, await told(client, job))
+
+    assert found.how == "InvoiceAbsent"
+    assert (found.posts, found.applied) == (0, 0)
+    assert {request.split()[0] for request in server.requests} == {b"GET"}
+
+
+async def test_13_a_connection_that_was_closed_in_between_is_not_used_again() -> None:
+    async with facing(pass_one_on_and(close_at_once)) as (sandbox, _, client):
+        job = job_for(sandbox.orders[0])
+        await client.get_order(job.order_id)
+        await asyncio.sleep(0.05)  # so that the client has heard of it
+
+        found = ended(sandbox, await told(client, job))
+
+    assert found.how == "confirmed by response"
+    assert (found.posts, found.applied) == (1, 1)
+
+
+Track = SendTracking | UpdateTrackingStatus
+
+PATIENT: Final = RetryPolicy(resolve_for=700)
+ON_ITS_WAY: Final = TrackingEvent(
+    city="Rio", state="RJ", description="On its way", date=date(2026, 2, 1)
+)
+
+
+def status(**changes: object) -> TrackingStatus:
+    sound = {"is_delivered": False, "events": [ON_ITS_WAY]}
+    return TrackingStatus(**{**sound, **changes})  # type: ignore[arg-type]  # settings of any kind
+
+
+TRACKS: Final[dict[str, Track]] = {"PATCH": TRACK, "PUT": evolve(STATUS, tracking=status())}
+
+
+def placed(track: Track, job: InvoiceJob) -> Track:
+    """The same, for the invoice of *job*."""
+    return evolve(track, order_id=job.order_id, invoice_number=job.invoice.invoice_number)
+
+
+@pytest.mark.parametrize("method", ["POST", *TRACKS])
+def test_14_nothing_is_sent_twice_before_the_order_is_read(method: str) -> None:
+    # aiohttp would send a PUT again by itself, over a connection that it has used before.
+    async def main() -> list[str]:
+        deed = pass_one_on_and(close_at_the_next_request)
+        async with facing(deed, retry=PATIENT) as (sandbox, server, client):
+            job = job_for(sandbox.orders[0], tracking_number="1", courier="c")
+            if method == "POST":
+                await client.get_order(job.order_id)
+                await told(client, job)
+            else:
+                await client.notify_invoice(job.order_id, job.invoice)
+                await client.send(placed(TRACKS[method], job))
+            return [request.split()[0].decode() for request in server.requests[1:]]
+
+    methods = run_virtual(main())
+
+    again = [] if method == "POST" else [method]
+    assert methods[:3] == [method, "GET", "GET"]
+    assert [name for name in methods[3:] if name != "GET"] == again
+
+
+async def how_it_ends(
+    last: Track, *earlier: Track, cut: Cut | None = None, fault: Fault | None = None
+) -> tuple[str, int]:
+    """Send tracking data, the last over a connection that breaks; return what becomes of that."""
+    async with Sandbox(orders=1, faults=[fault] if fault else []) as sandbox:
+        job = job_for(sandbox.orders[0], tracking_number="1", courier="c")
+        async with VtexInvoiceClient(sandbox.config) as client:
+            await client.notify_invoice(job.order_id, job.invoice)
+            for track in earlier:
+                await client.send(placed(track, job))
+        if cut is not None:
+            network().cuts.append(cut)
+        async with VtexInvoiceClient(evolve(sandbox.config, retry=PATIENT)) as client:
+            try:
+                how: str = (await client.send(placed(last, job))).confirmed_by
+            except CallError as error:
+                how = type(error).__name__
+        return how, sandbox.oracle.counted(last.name).total() - len(earlier)
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.campaign, id="every byte"), pytest.param(37)]
+)
+@pytest.mark.parametrize("track", TRACKS.values(), ids=TRACKS)
+def test_12_wherever_it_is_cut_it_is_confirmed_and_was_done_once(track: Track, step: int) -> None:
+    cuts = [Cut(to_server=at) for at in range(0, 800, step)]
+    cuts += [Cut(to_client=at) for at in range(0, 330, step)]
+
+    ends = {cut: run_virtual(how_it_ends(track, cut=cut)) for cut in cuts}
+
+    assert {how for how, _ in ends.values()} == {"response", "order"}
+    assert {cut: done for cut, (_, done) in ends.items() if done != 1} == {}
+
+
+SENT: Final = evolve(STATUS, tracking=status())
+DELIVERED: Final = evolve(
+    STATUS, tracking=status(is_delivered=True, delivered_date=datetime(2026, 2, 3, tzinfo=UTC))
+)
+
+
+@pytest.mark.parametrize(
+    ("last", "earlier"),
+    [
+        pytest.param(evolve(STATUS, tracking=status(events=[])), [], id="with nothing to show"),
+        pytest.param(
+            evolve(SENT, tracking=status(events=[evolve(ON_ITS_WAY, date=date(2026, 2, 2))])),
+            [SENT],
+            id="with the same words on another day",
+        ),
+        pytest.param(
+            evolve(
+                DELIVERED,
+                tracking=evolve(
+                    DELIVERED.tracking, delivered_date=datetime(2026, 2, 4, tzinfo=UTC)
+                ),
+            ),
+            [DELIVERED],
+            id="with another date of delivery",
+        ),
+    ],
+)
+def test_what_was_not_done_is_not_confirmed_by_what_was_there_before(
+    last: Track, earlier: list[Track]
+) -> None:
+    lost = Fault(do=Do.CLOSE, on=last.name, nth=(len(earlier) + 1,))
+
+    how, done = run_virtual(how_it_ends(last, *earlier, fault=lost))
+
+    assert (how, done) in {("OutcomeUnknown", 0), ("response", 1)}

@@ -163,6 +163,73 @@ def test_invoices_that_go_away_again_are_no_evidence() -> None:
     assert not search.is_over
 
 
+def test_a_read_that_was_asked_for_before_the_window_proves_no_absence_however_late_it_ends() -> (
+    None
+):
+    search = Search(since=SINCE, window=300)
+    for at in (1, 3, 8):
+        search.see(order(), Finding.ABSENT, at, at)
+
+    search.see(order(), Finding.ABSENT, 299, 301)
+
+    assert search.finding is Finding.NO_EVIDENCE
+    assert search.due == 301
+    search.see(order(), Finding.ABSENT, 301, 302)
+    assert search.finding is Finding.ABSENT
+
+
+def test_looks_that_show_nothing_do_not_count_as_clean() -> None:
+    search = Search(since=SINCE, window=300, began=400)
+    search.miss(400, 400, "no")
+    search.see(order(packages=None), Finding.NO_EVIDENCE, 401, 401)
+
+    found = []
+    for at in (403, 407, 415):
+        search.see(order(), Finding.ABSENT, at, at)
+        found.append(search.finding)
+
+    assert found == [Finding.NO_EVIDENCE, Finding.NO_EVIDENCE, Finding.ABSENT]
+
+
+def test_what_a_read_without_evidence_shows_does_not_count_as_invoices_of_the_order() -> None:
+    search = Search(since=SINCE, window=300, began=400)
+    search.see(order(OTHER, OTHER, order_id="v6"), Finding.NO_EVIDENCE, 400, 400)
+
+    worth = [search.see(order(), Finding.ABSENT, at, at) for at in (401, 403, 407)]
+
+    assert worth == [Finding.ABSENT] * 3
+
+
+def test_a_slow_look_is_followed_by_the_next_that_is_not_past() -> None:
+    search = Search(since=SINCE, window=300)
+
+    search.miss(1, 10, "no")
+
+    assert (search.due, search.last_look) == (20, 1)
+
+
+def test_looks_for_other_doubts_do_no_harm_however_many_they_are() -> None:
+    search = Search(since=SINCE, window=300)
+
+    for number in range(5_000):
+        at = 300 + number / 20
+        search.miss(at, at, "no")
+
+    assert at < search.due <= at + 300 / 8
+
+
+@pytest.mark.parametrize(
+    ("shown", "finding"),
+    [(order(SAME), "present"), (order(evolve(SAME, invoice_value=1)), "conflict")],
+)
+def test_what_settles_it_is_kept_and_ends_the_search(shown: Order, finding: str) -> None:
+    search = Search(since=SINCE, window=300)
+
+    search.see(shown, judge(shown, [DOUBT])[DOUBT], 1, 2)
+
+    assert (search.finding, search.is_over, search.order) == (finding, True, shown)
+
+
 findings = st.sampled_from([None, *Finding])
 
 

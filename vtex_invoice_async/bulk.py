@@ -53,11 +53,7 @@ async def work_through(
             await asyncio.wait(crew.workers, timeout=grace)
         raise
     finally:
-        crew.dismiss()
-        tasks = (*crew.workers, *crew.errands, *crew.input.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await crew.end()
 
 
 class _End:
@@ -82,12 +78,15 @@ class _Crew(Generic[J, R]):
         self.results: asyncio.Queue[R | _End] = asyncio.Queue()
         self.unread = asyncio.Semaphore(width)
         """Places for results: a slow reader holds the workers back."""
-        self.unsettled = asyncio.Semaphore(2 * width)
-        """Places for results that come later."""
-        self.errands: set[asyncio.Task[None]] = set()
+        self.errands: dict[asyncio.Task[None], None] = {}
+        """For results that come later, in the order in which they began."""
+        self._most_errands = 2 * width
+        self._calm = asyncio.Event()
+        self._calm.set()
         self.failure: BaseException | None = None
         self._work = work
         self._dismissed = False
+        self._is_over = False
         self.input: _Hand[J] | _Feed[J] = (
             _Feed(jobs, ready) if isinstance(jobs, AsyncIterable) else _Hand(jobs, ready)
         )
@@ -102,16 +101,27 @@ class _Crew(Generic[J, R]):
             self.input.end()
             for _ in (*self.workers, *self.errands):
                 self.unread.release()
-                self.unsettled.release()
+            self._calm.set()
+
+    async def end(self) -> None:
+        """Stop everyone, at once."""
+        self.dismiss()
+        self._is_over = True
+        tasks = (*self.workers, *self.errands, *self.input.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _be_worker(self) -> None:
         while True:
+            await self._calm.wait()
             job = await self.input.pull()
             if isinstance(job, _End):
                 return
             result = await self._work(job)
+            if isinstance(result, Later) and self._is_over:
+                return  # nobody would see it off
             if isinstance(result, Later):
-                await self.unsettled.acquire()
                 self._send_on_errand(result)
             else:
                 await self.unread.acquire()
@@ -120,24 +130,29 @@ class _Crew(Generic[J, R]):
     def _send_on_errand(self, later: Later[R]) -> None:
         errand = asyncio.create_task(self._be_errand(later))
         self.at_work += 1
-        self.errands.add(errand)
-        errand.add_done_callback(self.errands.discard)
-        errand.add_done_callback(self._see_off)
+        self.errands[errand] = None
+        if len(self.errands) > self._most_errands and not self._dismissed:
+            self._calm.clear()
+        errand.add_done_callback(self._welcome_back)
+
+    def _welcome_back(self, errand: asyncio.Task[None]) -> None:
+        self.errands.pop(errand, None)
+        if len(self.errands) <= self._most_errands:
+            self._calm.set()
+        self._see_off(errand)
 
     async def _be_errand(self, later: Later[R]) -> None:
-        try:
-            result = await later.bring()
-        finally:
-            self.unsettled.release()
+        result = await later.bring()
         await self.unread.acquire()
         self.results.put_nowait(result)
 
     def _see_off(self, worker: asyncio.Task[None]) -> None:
         """Count a worker out, however it ended; one that failed ends the run."""
+        ended_by = _ended_by(worker)
         if not self._dismissed:
-            self.failure = self.failure or _ended_by(worker) or self.input.failure
+            self.failure = self.failure or ended_by or self.input.failure
         elif not worker.cancelled():
-            self.failure = self.failure or worker.exception()
+            self.failure = self.failure or ended_by
         if self.failure is not None:
             self.dismiss()
         self.at_work -= 1

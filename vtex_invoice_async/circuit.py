@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import define
 
-__all__ = ["OVER_AFTER", "Circuit"]
+__all__ = ["Circuit"]
 
 OPENS_AFTER: Final = 5
 """Sends in a row that ended without an answer of VTEX's own."""
@@ -38,8 +38,9 @@ class Circuit:
         return self._opened_at is not None
 
     def is_over(self, now: float) -> bool:
-        """Whether the outage has lasted too long to be waited out."""
-        return self._opened_at is not None and now - self._opened_at >= OVER_AFTER
+        """Whether the outage has lasted too long to be waited out; while a probe is out, it may end."""
+        lasted = 0 if self._opened_at is None else now - self._opened_at
+        return lasted >= OVER_AFTER and not self._probing
 
     def wait(self, now: float) -> float:
         """Return the seconds before asking again; 0 lets this one send through.
@@ -63,12 +64,14 @@ class Circuit:
     def see(self, now: float, *, answered: bool, probe: bool) -> bool:
         """Take in how a send ended; return whether that opened or closed the circuit."""
         was_open = self.is_open
-        if probe:
-            self._probing = False
+        # The probe of an outage that a late answer has ended says nothing of another.
+        probe = probe and self._probing
+        self._probing = self._probing and not probe
         if answered:
             self._failures = 0
             self._opened_at = None
             self._pause = FIRST_PROBE
+            self._probing = False
             return was_open
         self._failures += 1
         if not was_open and self._failures >= OPENS_AFTER:

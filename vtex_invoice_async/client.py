@@ -13,7 +13,8 @@ from attrs import evolve
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.bulk import Later, work_through
-from vtex_invoice_async.caller import Call, Caller
+from vtex_invoice_async.call import Call
+from vtex_invoice_async.caller import Caller
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.doubts import Doubts
 from vtex_invoice_async.errors import (
@@ -77,7 +78,7 @@ class VtexInvoiceClient:
         self._bulk_policy = evolve(config.retry, deadline=None)
 
     def __repr__(self) -> str:
-        state = "closed" if self._caller.is_closing else "ready"
+        state = "closed" if self._caller.turns.is_closing else "ready"
         return f"<VtexInvoiceClient of {self._config.account} at {self._config.url}, {state}>"
 
     @property
@@ -119,6 +120,7 @@ class VtexInvoiceClient:
         """
         call = self._caller.call(operation)
         try:
+            # Here for what is in doubt now, and once more when its turn has come.
             self._doubts.check(call)
             return await self._caller.run(call)
         except OutcomeUnknown as unknown:
@@ -134,6 +136,8 @@ class VtexInvoiceClient:
         doubt, and up to as long again where reads fail. Raises `InvoiceConflict`, `InvoiceAbsent`,
         or `OutcomeUnknown` where the order cannot be read. No invoice is sent.
         """
+        if not isinstance(doubt, Doubt) or doubt.since.utcoffset() is None:
+            raise ConfigError("give the Doubt of an OutcomeUnknown, its time with a zone")
         self._caller.check_usable()
         return receipt_from(await self._doubts.resolve(doubt))
 
@@ -215,8 +219,7 @@ class VtexInvoiceClient:
             receipt = await self._caller.run(call)
         except OutcomeUnknown as unknown:
             assert call is not None  # noqa: S101  for the type checker: only a call raises it
-            if unknown.doubt is not None:
-                self._doubts.add(unknown.doubt)
+            self._doubts.add(call, unknown.doubt)
             return Later(partial(self._settled, job, call, unknown, started))
         except (ConfigError, InvalidInvoice, CallError) as error:
             return self._outcome(job, started, error=error)

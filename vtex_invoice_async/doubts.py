@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Final, TypeVar
+from hashlib import blake2b
+from typing import Any, Final, TypeVar
 
 from attrs import define, evolve, field
 
-from vtex_invoice_async.caller import Call, Caller
+from vtex_invoice_async.call import Call
+from vtex_invoice_async.caller import Caller
 from vtex_invoice_async.config import ThrottleLimits
 from vtex_invoice_async.errors import (
     CallError,
@@ -27,6 +29,7 @@ from vtex_invoice_async.protocol import doubt_of
 from vtex_invoice_async.resolve import LOOK_AFTER, Finding, Search, judge
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.throttle import Throttle
+from vtex_invoice_async.turns import Sleepers
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["Doubts"]
@@ -50,14 +53,22 @@ class _Lacking:
 _LACKING: Final = _Lacking()
 
 
-@define(eq=False)
+@define(eq=False, kw_only=True)
 class _Watched:
     """An order with doubts: one read serves them all."""
 
     orders_api: OrdersApi
     order_id: str
     searches: dict[Doubt, Search] = field(factory=dict)
+    contents: dict[Doubt, bytes | None] = field(factory=dict)
+    """A digest of what was sent, where this client sent it."""
+
+    sleepers: Sleepers = field(factory=Sleepers)
+    """Those who wait to look, and may learn something before."""
+
     reading: asyncio.Lock = field(factory=asyncio.Lock)
+    chance: float
+    """In [0, 1): the same for all its searches, so that a look for one is due for all."""
 
     def open_searches(self) -> dict[Doubt, Search]:
         """Return those that are not over."""
@@ -69,33 +80,32 @@ class Doubts:
 
     def __init__(self, caller: Caller, policy: RetryPolicy) -> None:
         self._caller = caller
+        self._turns = caller.turns
         self._policy = policy
         # A look that fails is followed by another by plan, so that none is repeated in itself.
         self._read_policy = evolve(policy, max_attempts=1)
         self._orders: dict[tuple[OrdersApi, str], _Watched] = {}
         self._pace = Throttle(ThrottleLimits(rate=READS_PER_SECOND))
+        caller.check = self.check
 
     def list(self) -> tuple[Doubt, ...]:
-        """Return the doubts that are open, oldest first."""
-        found = [
-            doubt
-            for order in self._orders.values()
-            for doubt, search in order.searches.items()
-            if search.finding is Finding.NO_EVIDENCE
-        ]
+        """Return the doubts of which nobody was told yet how they ended, oldest first."""
+        found = [doubt for order in self._orders.values() for doubt in order.searches]
         return tuple(sorted(found, key=lambda doubt: doubt.since))
 
-    def add(self, doubt: Doubt) -> None:
-        """Remember that *doubt* is open."""
-        self._watch(doubt)
+    def add(self, call: Call[Any], doubt: Doubt | None) -> None:
+        """Remember the doubt that *call* leaves, if it is one about an invoice."""
+        if doubt is not None:
+            self._watch(doubt).contents.setdefault(doubt, _digest(call))
 
-    def note(self, call: Call[R]) -> None:
+    def note(self, call: Call[Any]) -> None:
         """Remember what *call*, which was cancelled, may have had applied."""
-        if (doubt := self._caller.doubt_left_by(call)) is not None:
-            self.add(doubt)
+        self.add(call, self._caller.doubt_left_by(call))
 
-    def check(self, call: Call[R]) -> None:
+    def check(self, call: Call[Any]) -> None:
         """Raise `OutcomeUnknown` where *call* would send an invoice that is in doubt already."""
+        if not self._orders:
+            return
         operation = call.operation
         order = self._orders.get((call.orders_api, operation.order_id))
         if order is None or not isinstance(operation, NotifyInvoice):
@@ -114,10 +124,15 @@ class Doubts:
         """
         if unknown.doubt is None:
             return await self._settle_unnamed(call, unknown)
-        order = await self._prove(unknown, unknown.doubt, self._policy.resolve_for)
-        if doubt_of(call.operation, call.orders_api, unknown.doubt.since) != unknown.doubt:
-            # An earlier call had sent it, with other contents than this one would.
-            raise _conflict(unknown, unknown.doubt)
+        doubt = unknown.doubt
+        self.add(call, doubt)
+        # An earlier call may have sent it, with other contents than this one would.
+        same = doubt_of(call.operation, call.orders_api, doubt.since) == doubt and (
+            self._watch(doubt).contents[doubt] == _digest(call)
+        )
+        order = await self._prove(unknown, doubt, self._policy.resolve_for)
+        if not same:
+            raise _conflict(unknown, doubt)
         return call.operation.confirmed_by(order)
 
     async def resolve(self, doubt: Doubt) -> Order:
@@ -133,6 +148,7 @@ class Doubts:
         await self._look_until(order, search, None if patience is None else began + patience)
         if search.finding is not Finding.NO_EVIDENCE:
             self._forget(order, doubt)
+            order.sleepers.wake()
         match search.finding, search.order:
             case Finding.PRESENT, Order() as shown:
                 return shown
@@ -154,7 +170,9 @@ class Doubts:
                     wait = due - search.elapsed(self._caller.now())
                     if until is not None and self._caller.time() + wait > until:
                         return
-                    await self._caller.sleep(max(0.0, wait + GRAIN))
+                    await self._turns.sleep(max(0.0, wait + GRAIN), order.sleepers)
+                    if search.elapsed(self._caller.now()) < due:
+                        continue  # something was found out about the order
                     async with order.reading:
                         # Another doubt of this order may have read for this one too.
                         if not search.is_over and search.last_look < due:
@@ -196,16 +214,19 @@ class Doubts:
                     finding=worth,
                 )
                 self._caller.observers.tell(resolving)
+        order.sleepers.wake()
 
     async def _read_turn(self) -> datetime:
         """Wait until the budget of reads has room; return when that was."""
         slot = self._pace.reserve(self._caller.time())
-        await self._caller.sleep(max(0.0, slot.at - self._caller.time()))
+        await self._turns.sleep(max(0.0, slot.at - self._caller.time()))
         return self._caller.now()
 
     async def _read(self, order_id: str, orders_api: OrdersApi) -> Order:
         operation = GetOrder(order_id=order_id, must_be_fresh=True)
-        call = self._caller.call(operation, policy=self._read_policy, orders_api=orders_api)
+        call = self._caller.call(
+            operation, policy=self._read_policy, orders_api=orders_api, is_look=True
+        )
         return await self._caller.run(call)
 
     async def _settle_unnamed(self, call: Call[R], unknown: OutcomeUnknown) -> R:
@@ -231,10 +252,11 @@ class Doubts:
             if after > self._policy.resolve_for:
                 break
             try:
-                await self._caller.sleep(max(0.0, began + after - self._caller.time()))
-                await self._read_turn()
-                order = await self._read(call.operation.order_id, call.orders_api)
-            except ConfigError:
+                async with asyncio.timeout_at(began + self._policy.resolve_for):
+                    await self._turns.sleep(max(0.0, began + after - self._caller.time()))
+                    await self._read_turn()
+                    order = await self._read(call.operation.order_id, call.orders_api)
+            except (ConfigError, TimeoutError):
                 break
             except CallError:
                 continue
@@ -253,7 +275,12 @@ class Doubts:
 
     def _watch(self, doubt: Doubt) -> _Watched:
         key = (doubt.orders_api, doubt.order_id)
-        order = self._orders.setdefault(key, _Watched(doubt.orders_api, doubt.order_id))
+        order = self._orders.get(key)
+        if order is None:
+            order = _Watched(
+                orders_api=doubt.orders_api, order_id=doubt.order_id, chance=self._caller.chance()
+            )
+            self._orders[key] = order
         search = order.searches.get(doubt)
         if search is None or (search.is_over and search.finding is Finding.NO_EVIDENCE):
             now = self._caller.now()
@@ -263,14 +290,22 @@ class Doubts:
                 since=since,
                 window=self._policy.settle_window,
                 began=(now - since).total_seconds(),
-                chance=self._caller.chance(),
+                chance=order.chance,
             )
         return order
 
     def _forget(self, order: _Watched, doubt: Doubt) -> None:
         order.searches.pop(doubt, None)
-        if not order.searches:
-            self._orders.pop((order.orders_api, order.order_id), None)
+        order.contents.pop(doubt, None)
+        key = (order.orders_api, order.order_id)
+        # It may have been forgotten, and watched anew, while somebody slept.
+        if not order.searches and self._orders.get(key) is order:
+            del self._orders[key]
+
+
+def _digest(call: Call[Any]) -> bytes | None:
+    body = call.request.body
+    return None if body is None else blake2b(body, digest_size=16).digest()
 
 
 def _unknown(doubt: Doubt, told: str) -> OutcomeUnknown:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 
 from attrs import asdict, frozen
 
+from vtex_invoice_async.errors import ConfigError
+
 __all__ = [
     "CircuitTurned",
     "Event",
@@ -46,7 +48,7 @@ class Sent:
 
 @frozen(kw_only=True)
 class Retrying:
-    """A call will be tried again after *wait* seconds."""
+    """A call will be tried again after *wait* seconds, or after a 429 later still."""
 
     operation: str
     order_id: str
@@ -89,7 +91,7 @@ class Resolving:
 
 @frozen(kw_only=True)
 class Settled:
-    """A call ended."""
+    """The attempts of a call ended; what they left in doubt may still be found on its order."""
 
     operation: str
     order_id: str
@@ -115,8 +117,7 @@ class Observers:
     """Those who listen; empty, it is falsy, and nobody need make an event."""
 
     def __init__(self, observe: Observer | Iterable[Observer] | None) -> None:
-        one = (observe,) if callable(observe) else observe
-        self._observers = list(one or ())
+        self._observers = [] if observe is None else list(_several(observe))
 
     def __bool__(self) -> bool:
         return bool(self._observers)
@@ -129,6 +130,13 @@ class Observers:
             except Exception as error:  # noqa: BLE001  whatever it is, the invoice comes first
                 self._observers.remove(observer)
                 _logger.warning("an observer raised %s and is not told again", type(error).__name__)
+
+
+def _several(observe: Observer | Iterable[Observer]) -> Iterable[Observer]:
+    found = tuple(observe) if isinstance(observe, Iterable) else (observe,)
+    if not all(callable(observer) for observer in found):
+        raise ConfigError("observe must be a callable that takes an event, or several")
+    return found
 
 
 _LEVELS = {LeftInDoubt: logging.WARNING, CircuitTurned: logging.WARNING, Throttled: logging.INFO}

@@ -105,6 +105,9 @@ class NoReply:
     status: int | None = None
     """The status of an answer that broke off after its headers."""
 
+    tried: bool = True
+    """False where not even a connection was asked for, which says nothing of the server."""
+
 
 def _http_date(text: str) -> datetime | None:
     if not _HTTP_DATE.fullmatch(text):

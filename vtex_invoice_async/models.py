@@ -312,6 +312,8 @@ class CourierEvent:
     city: str | None = None
     state: str | None = None
     description: str | None = None
+    create_date: str | None = None
+    last_change: str | None = None
 
 
 @frozen(kw_only=True)

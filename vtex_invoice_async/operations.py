@@ -7,18 +7,21 @@ An operation is a call as a value: it can be made, compared, stored and sent. `o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from datetime import date
 from typing import ClassVar, Generic, TypeVar
 
 from attrs import frozen
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.models import (
+    CourierEvent,
     CourierStatus,
     Invoice,
     Order,
     OrderStatus,
     Package,
     Receipt,
+    TrackingEvent,
     TrackingInfo,
     TrackingStatus,
 )
@@ -163,14 +166,23 @@ class UpdateTrackingStatus(_Recorded):
         checks.refuse(checks.of(TrackingStatus, "tracking", self.tracking))
 
     def shown_by(self, order: Order) -> bool | None:
-        """Look for every event, and for the end of the delivery."""
+        """Look for every event on its day, and for the end of the delivery.
+
+        What the order may have shown before, as that nothing happened yet, tells nothing.
+        """
         package = _package(order, self.invoice_number)
         if package is None:
             return None
-        shown = package.courier_status or CourierStatus()
-        events = {(event.city, event.state, event.description) for event in self.tracking.events}
-        told = {(event.city, event.state, event.description) for event in shown.data}
-        return bool(shown.finished) is self.tracking.is_delivered and events <= told
+        shown, sent = package.courier_status or CourierStatus(), self.tracking
+        told = {_words(event): event for event in shown.data}
+        delivered, day = bool(shown.finished), sent.delivered_date and f"{sent.delivered_date:%F}"
+        if delivered is not sent.is_delivered or any(_words(e) not in told for e in sent.events):
+            return False
+        if day and not (shown.delivered_date or "").startswith(day):
+            return False if shown.delivered_date else None
+        if not all(_is_of(told[_words(event)], event.date) for event in sent.events):
+            return None
+        return True if sent.events or sent.is_delivered else None
 
     def body(self) -> TrackingStatus:
         """Return the status."""
@@ -234,6 +246,15 @@ def receipt_from(order: Order) -> Receipt:
         receipt=None,
         confirmed_by="order",
     )
+
+
+def _words(event: TrackingEvent | CourierEvent) -> tuple[str | None, ...]:
+    return event.city, event.state, event.description
+
+
+def _is_of(shown: CourierEvent, day: date) -> bool:
+    moments = (shown.create_date, shown.last_change)
+    return any(moment and moment.startswith(day.isoformat()) for moment in moments)
 
 
 def _package(order: Order, invoice_number: str) -> Package | None:

@@ -101,7 +101,7 @@ class Search:
     """When to look next."""
 
     order: Order | None = None
-    """As it was read last."""
+    """As it was read, once that has settled it."""
 
     reason: str = "the order was not read yet"
     """Why it is not known, for people."""
@@ -124,20 +124,22 @@ class Search:
         self._late_looks += asked >= self.window
         self.due = self._after(now)
         # Past the window it is looked for some time more: reads may have failed until now.
-        self.is_over = asked >= max(2 * self.window, self.began + self.window)
+        enough = self._late_looks >= FEWEST_LOOKS
+        self.is_over = enough and asked >= max(2 * self.window, self.began + self.window)
 
     def see(self, order: Order, finding: Finding, asked: float, now: float) -> Finding:
         """Take in a read that was asked for at *asked*; return what it is worth."""
         self.miss(asked, now, f"the order does not show it after {asked:.0f} s")
-        self.order = order
         packages = len(order.packages or ())
         if finding is Finding.ABSENT and packages < self._packages:
             # Invoices do not go away: this is an old or a partial answer.
             finding = Finding.NO_EVIDENCE
-        self._packages = max(self._packages, packages)
+        if finding is not Finding.NO_EVIDENCE:
+            self._packages = max(self._packages, packages)
         if finding in {Finding.PRESENT, Finding.CONFLICT}:
             self.finding = finding
             self.is_over = True
+            self.order = order
         elif finding is Finding.ABSENT:
             self.clean_looks += 1
             if asked >= self.window and self.clean_looks >= FEWEST_LOOKS:
@@ -154,4 +156,4 @@ class Search:
             return later[0]
         if not self._late_looks:
             return now
-        return now + stretch * min(2.0 ** (self._late_looks - 1), self.window / 8)
+        return now + stretch * min(2.0 ** min(self._late_looks - 1, 30), self.window / 8)

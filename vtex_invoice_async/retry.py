@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited
 
@@ -74,7 +74,10 @@ class RetryQuota:
     share: float = 0.1
     """The part of a repetition that each call earns."""
 
-    _left: float = 20
+    _left: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._left = self.most
 
     def earn(self) -> None:
         """Count a call."""

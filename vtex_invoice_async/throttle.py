@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from enum import Enum, auto
+from heapq import heappop, heappush
 from typing import Final
 
 from attrs import define, field, frozen
@@ -18,7 +19,7 @@ from attrs import define, field, frozen
 from vtex_invoice_async.config import MOST_RATE, ThrottleLimits
 from vtex_invoice_async.messages import Reply
 
-__all__ = ["Slot", "Throttle"]
+__all__ = ["LONGEST_BUSY", "Slot", "Throttle"]
 
 # Rates are requests a second, times are seconds. What looks arbitrary was tried with
 # tests/simulated_pace.py against limits from 0.5 to 2,000.
@@ -67,6 +68,9 @@ PAUSE_WORTH: Final = 60.0
 SPREAD: Final = 0.1
 """The part of a `Retry-After` over which clients are spread that were told it together."""
 
+LONGEST_BUSY: Final = 300.0
+"""What a 503 may close: it promises nothing, and may come from anything on the way."""
+
 SHORTEST_SILENCE: Final = 0.01
 LONGEST_SILENCE: Final = 30.0
 HINT_SILENCE: Final = 0.1
@@ -108,6 +112,7 @@ class Throttle:
 
     _gap: float = field(init=False)
     _next: float = field(default=-math.inf, init=False)
+    _given_back: list[float] = field(factory=list, init=False)
     _turn: int = field(default=0, init=False)
     _scout: float = field(default=0.0, init=False)
     """How long the first request after a silence goes alone."""
@@ -142,9 +147,12 @@ class Throttle:
         self._set_rate(self.limits.rate or FIRST_RATE)
 
     def reserve(self, now: float) -> Slot:
-        """Book the next moment to send. A slot is spent, even by a caller who is cancelled."""
+        """Book the next moment to send, and give it back if nothing is sent then."""
         if now >= self._review_at:
             self._review(now)
+        while self._given_back:
+            if (at := heappop(self._given_back)) >= now:
+                return Slot(at, self._turn)
         at = self._next
         if at > now:
             self._pressed = True
@@ -156,6 +164,11 @@ class Throttle:
             self._next = at + max(self._gap, self._scout)
             self._scout = 0.0
         return Slot(at, self._turn)
+
+    def give_back(self, slot: Slot) -> None:
+        """Let somebody else have *slot*: who booked it will not send."""
+        if self.holds(slot):
+            heappush(self._given_back, slot.at)
 
     def holds(self, slot: Slot) -> bool:
         """Whether *slot* still stands; if not, the pace changed: book another."""
@@ -176,7 +189,7 @@ class Throttle:
             # A broken VTEX says nothing of the limit, but is left alone for as long as it asks.
             self._unclear += sent_at > self._empty_at
             if status == 503 and (wait := reply.retry_after) is not None:
-                self._wait_out(now, wait)
+                self.wait_out(now, min(wait, LONGEST_BUSY))
             return False
         if sent_at > self._empty_at:
             self._passed += 1
@@ -202,10 +215,10 @@ class Throttle:
         if news:
             self._cut(sent_at, now, LONGEST_SILENCE)
         if wait is not None:
-            self._wait_out(now, wait)
+            self.wait_out(now, wait)
         return news
 
-    def _wait_out(self, now: float, wait: float) -> None:
+    def wait_out(self, now: float, wait: float) -> None:
         """Close the account for as long as VTEX asks, and a little more."""
         until = now + wait * (1 + SPREAD * self.spread)
         if until > self.closed_until:
@@ -238,6 +251,7 @@ class Throttle:
     def _rebook(self, now: float) -> None:
         # What is due may have left; the rest of what was booked is void.
         self._next = max(self.closed_until, min(self._next, now + self._gap))
+        self._given_back.clear()
         self._turn += 1
 
     def _learn(self, seen_to: float) -> None:

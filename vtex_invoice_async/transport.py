@@ -67,6 +67,7 @@ class Transport:
         self._url = config.url
         self._origin = URL(config.url).origin()
         self._headers: dict[str, str] = {}
+        self._given: tuple[tuple[str, ...], ...] = ()
         self._secrets: list[str] = []
         self._asking = Lock()
         self._age = 0
@@ -87,9 +88,11 @@ class Transport:
             "User-Agent": "vtex-invoice-async",
             **authentication,
         }
-        plain = authentication.values()
+        # What was sent with the last ones may still be answered.
+        self._given = (*self._given[-1:], tuple(authentication.values()))
+        plain = [secret for given in self._given for secret in given]
         # Longest first, for one may begin another; and as a URL would echo them.
-        found = {*self._secrets, *plain, *(quote(secret, safe="") for secret in plain)}
+        found = {*plain, *(quote(secret, safe="") for secret in plain)}
         self._secrets = sorted(found, key=len, reverse=True)
         self._age += 1
 
@@ -103,12 +106,19 @@ class Transport:
             return "the credentials are fixed"
         try:
             async with timeout(self._config.timeouts.total), self._asking:
-                if self._age <= age:
-                    self._use(_checked(await ask()))
-        except ConfigError as error:
-            return str(error)
+                if self._age > age:
+                    return None
+                found = await ask()
+        except CancelledError:
+            if _is_being_cancelled():
+                raise
+            return "the credentials could not be had (cancelled)"
         except Exception as error:  # noqa: BLE001  whatever a user's code raises; its words may tell secrets
             return f"the credentials could not be had ({type(error).__name__})"
+        if not isinstance(found, Credentials):
+            return "the credentials could not be had (what was returned is no Credentials)"
+        if self._age <= age:
+            self._use(found)
         return None
 
     def open(self) -> None:
@@ -129,7 +139,8 @@ class Transport:
             timeout=aiohttp.ClientTimeout(
                 connect=timeouts.connect,
                 sock_read=timeouts.read,
-                total=timeouts.total,
+                # Its own total would swallow a cancellation that comes in the same moment.
+                total=None,
                 ceil_threshold=math.inf,
             ),
             trust_env=False,
@@ -176,23 +187,23 @@ class Transport:
     async def send(self, request: Request, mark: Mark) -> Reply | NoReply:
         """Send *request* once, with a new *mark*, and return what came back, whatever it was."""
         if not self._headers and (reason := await self.renew(0)):
-            return NoReply(reason=reason, bytes_left=False)
-        session = self.check_usable()
-        url = URL(self._url + request.path, encoded=True)
-        if url.origin() != self._origin:
-            raise ConfigError("a request for another host; its credentials stay here")
+            return NoReply(reason=reason, bytes_left=False, tried=False)
+        session, url = self.check_usable(), self._url_of(request)
         mark.age = self._age
         _mark.set(mark)
         status: int | None = None
         try:
-            async with session.request(
-                request.method,
-                url,
-                data=_streamed(request.body),
-                headers=self._headers,
-                allow_redirects=False,
-                proxy=self._config.proxy,
-            ) as response:
+            async with (
+                timeout(self._config.timeouts.total),
+                session.request(
+                    request.method,
+                    url,
+                    data=_streamed(request.body),
+                    headers=self._headers,
+                    allow_redirects=False,
+                    proxy=self._config.proxy,
+                ) as response,
+            ):
                 status = response.status
                 body = await _read(response, request.reply_limit)
                 if body is None:
@@ -200,8 +211,7 @@ class Transport:
                     return NoReply(reason=reason, bytes_left=True, status=status)
                 return Reply(status=status, headers=response.headers, body=body)
         except CancelledError:
-            task = current_task()
-            if task is None or task.cancelling():
+            if _is_being_cancelled():
                 raise
             # Not the caller's: closing the session cancels a lookup of the host's name.
             return NoReply(reason="the client was closed", bytes_left=mark.bytes_left)
@@ -211,6 +221,12 @@ class Transport:
                 raise
             reason = self._reason(error)
             return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
+
+    def _url_of(self, request: Request) -> URL:
+        url = URL(self._url + request.path, encoded=True)
+        if url.origin() != self._origin:
+            raise ConfigError("a request for another host; its credentials stay here")
+        return url
 
     def _reason(self, error: Exception) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
@@ -257,10 +273,9 @@ def _authentication(credentials: Credentials) -> dict[str, str]:
     }
 
 
-def _checked(found: object) -> Credentials:
-    if not isinstance(found, Credentials):
-        raise ConfigError("credentials must return Credentials")
-    return found
+def _is_being_cancelled() -> bool:
+    task = current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

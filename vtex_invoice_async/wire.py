@@ -288,7 +288,8 @@ def _register_order(made: Converter) -> None:
     for plain in (OrderTotal, PriceDefinition):
         _register(made, plain)
     words = override(struct_hook=encodings.readable_text)
-    _register(made, CourierEvent, city=words, state=words, description=words)
+    lenient_words: dict[str, Any] = dict.fromkeys([f.name for f in fields(CourierEvent)], words)
+    _register(made, CourierEvent, **lenient_words)
     _register(made, CourierStatus, before=_events_only)
     lenient = override(struct_hook=encodings.readable_whole)
     _register(made, PackageItem, item_index=lenient, quantity=lenient, price=lenient)

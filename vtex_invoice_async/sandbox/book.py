@@ -182,7 +182,12 @@ class OrderBook:
         delivered = tracking.delivered_date
         before = entry.packages[place].courier_status or CourierStatus()
         events = tuple(
-            CourierEvent(city=event.city, state=event.state, description=event.description)
+            CourierEvent(
+                city=event.city,
+                state=event.state,
+                description=event.description,
+                create_date=event.date.isoformat(),
+            )
             for event in tracking.events
         )
         # A delivery finishes the courier's work and leaves the order's status alone.

@@ -1,0 +1,68 @@
+"""One call, over all its attempts."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from attrs import define
+
+from vtex_invoice_async.errors import CallFacts
+from vtex_invoice_async.messages import Request
+from vtex_invoice_async.operations import Operation
+from vtex_invoice_async.retry import RetryPolicy
+from vtex_invoice_async.transport import Mark
+from vtex_invoice_async.vocabulary import OrdersApi
+
+__all__ = ["Call"]
+
+R = TypeVar("R")
+
+
+@define(eq=False)
+class Call(Generic[R]):
+    """What is sent, how patiently, and what became of it so far. Times are the loop's."""
+
+    operation: Operation[R]
+    orders_api: OrdersApi
+    request: Request
+    policy: RetryPolicy
+    began: float
+    is_look: bool = False
+    """Whether it is a look at an order in doubt, which must not queue behind what is sent."""
+
+    attempts: int = 0
+    """All of them."""
+
+    counted: int = 0
+    """Those that did not end in a 429."""
+
+    doubted: bool = False
+    """Whether an attempt may have been applied, so that a refusal of another settles nothing."""
+
+    pause: float = 0
+    """Seconds before the next attempt."""
+
+    mark: Mark | None = None
+    """Of the attempt in flight; a call that is cancelled keeps it."""
+
+    sent_at: float = 0
+    age: int = 0
+    """Of the credentials that the attempt carried."""
+
+    renewed: bool = False
+    is_probe: bool = False
+    """Whether it is the one that an open circuit let through."""
+
+    @property
+    def facts(self) -> CallFacts:
+        """What an error tells of it."""
+        return CallFacts(
+            operation=self.operation.name,
+            order_id=self.operation.order_id,
+            attempts=self.attempts,
+        )
+
+    def is_late(self, now: float, wait: float = 0) -> bool:
+        """Whether an attempt that begins after *wait* would begin after the deadline."""
+        deadline = self.policy.deadline
+        return deadline is not None and now - self.began + wait > deadline
