@@ -44,6 +44,39 @@ def test_slots_are_as_far_apart_as_the_rate_says_even_after_a_rest() -> None:
     assert slots == pytest.approx([5, 5.1, 5.2, 100, 100.1])
 
 
+def test_a_slot_that_is_given_back_goes_to_the_next_who_asks() -> None:
+    throttle = Throttle(ThrottleLimits(rate=10))
+    _, second, third = [throttle.reserve(0) for _ in range(3)]
+
+    throttle.give_back(second)
+    slots = [throttle.reserve(0).at for _ in range(2)]
+
+    assert slots == pytest.approx([second.at, third.at + 0.1])
+
+
+def test_a_slot_that_is_given_back_too_late_is_nobody_s() -> None:
+    throttle = Throttle(ThrottleLimits(rate=10))
+    _, second = [throttle.reserve(0) for _ in range(2)]
+
+    throttle.give_back(second)
+
+    assert throttle.reserve(5).at == 5
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_slot_from_before_a_pause_is_nobody_s(first: bool) -> None:
+    throttle = Throttle(ThrottleLimits(rate=10))
+    _, second = [throttle.reserve(0) for _ in range(2)]
+
+    if first:
+        throttle.give_back(second)
+    throttle.observe(0, 0.05, answer(429, Retry_After="60"))
+    if not first:
+        throttle.give_back(second)
+
+    assert throttle.reserve(0.05).at >= 60
+
+
 def test_grows_while_callers_wait() -> None:
     throttle = Throttle()
 
