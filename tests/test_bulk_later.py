@@ -202,23 +202,36 @@ async def test_they_come_out_though_the_run_fails_elsewhere(where: str) -> None:
     assert not others()
 
 
-async def test_leaving_the_loop_cancels_them_at_once_and_leaves_no_task() -> None:
-    errands = Errands(later=lambda job: job != 1)
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_leaving_or_cancelling_cancels_them_at_once_and_leaves_no_task(cancels: bool) -> None:
+    errands, begun = Errands(later=lambda job: job != 1), list[int]()
 
-    async with asyncio.timeout(5), aclosing(errands.run(width=2)) as results:
-        assert await anext(results) == 1
-        await turns()
-        taken, begun = list(errands.taken), sorted(errands.begun)
-        assert len(begun) > 4
+    async def read() -> None:
+        async with aclosing(errands.run(width=2)) as results:
+            assert await anext(results) == 1
+            await turns()
+            begun.extend(sorted(errands.begun))
+            if cancels:
+                await anext(results)
 
-    assert errands.taken == taken
+    reading = asyncio.create_task(read())
+    await turns(100)
+    if cancels:
+        reading.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait([reading])
+
+    assert reading.cancelled() == cancels
+    assert len(begun) > 4
     assert sorted(errands.cancelled) == sorted(errands.begun) == begun
-    assert not errands.brought
     assert not others()
 
 
-async def test_who_leaves_waits_for_the_workers_and_for_nothing_that_comes_later() -> None:
-    errands, release = Errands(later=lambda job: job > 0), asyncio.Event()
+@pytest.mark.parametrize(("later", "brought"), [([1, 2, 3], []), ([1, 2], [1, 2])])
+async def test_who_leaves_waits_for_the_workers_alone_not_for_what_comes_later_or_is_unread(
+    later: list[int], brought: list[int]
+) -> None:
+    errands, release = Errands(later=lambda job: job in later), asyncio.Event()
 
     async def work(job: int) -> int | Later[int]:
         if job == 3:
@@ -228,6 +241,9 @@ async def test_who_leaves_waits_for_the_workers_and_for_nothing_that_comes_later
     results = work_through(errands.jobs(), work, width=1, grace=60, ready=lambda: None)
     assert await anext(results) == 0
     await turns()
+    if brought:
+        errands.let_go()
+    await turns()
     leaving = asyncio.create_task(results.aclose())
     await turns()
     assert not leaving.done()
@@ -236,43 +252,26 @@ async def test_who_leaves_waits_for_the_workers_and_for_nothing_that_comes_later
     async with asyncio.timeout(5):
         await leaving
 
-    assert sorted(errands.cancelled) == [1, 2, 3]
+    assert errands.brought == brought
+    assert sorted(errands.brought + errands.cancelled) == later
     assert errands.taken == [0, 1, 2, 3]
     assert not others()
 
 
-async def test_who_leaves_unread_results_behind_does_not_wait_for_them() -> None:
-    errands = Errands(later=lambda job: job in {1, 2})
+async def test_work_that_will_not_be_cancelled_sends_nobody_out_any_more() -> None:
+    errands = Errands()
 
-    async with asyncio.timeout(5), aclosing(errands.run(width=1)) as results:
-        assert await anext(results) == 0
-        await turns()
-        errands.let_go()
-        await turns()
+    async def work(job: int) -> int | Later[int]:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await errands.work(job)
 
-    assert errands.brought == [1, 2]
-    assert not others()
-
-
-@pytest.mark.parametrize("reader_waits", [False, True])
-async def test_cancelling_cancels_them_and_leaves_no_task(reader_waits: bool) -> None:
-    errands = Errands(later=lambda job: job != 1)
-
-    async def read() -> None:
-        async with aclosing(errands.run(width=2)) as results:
-            async for _ in results:
-                if reader_waits:
-                    await asyncio.Event().wait()
-
-    reading = asyncio.create_task(read())
+    run = work_through(errands.jobs(), work, width=2, grace=60, ready=lambda: None)
+    reading = asyncio.create_task(read_all(run, []))
     await turns()
-    begun = sorted(errands.begun)
     reading.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    assert len(begun) > 4
-    assert sorted(errands.cancelled) == sorted(errands.begun) == begun
+    await asyncio.wait([reading])
+    assert not errands.begun
     assert not others()
 
 

@@ -265,6 +265,10 @@ def test_rest_does_not_save_up_more_than_twenty_repetitions() -> None:
     assert [quota.spend() for _ in range(25)] == [True] * 20 + [False] * 5
 
 
+def test_a_quota_of_another_size_begins_full() -> None:
+    assert [RetryQuota(most=0).spend(), RetryQuota(most=1).spend()] == [False, True]
+
+
 @given(st.lists(st.booleans(), max_size=400))
 def test_however_calls_and_repetitions_mix_no_quota_is_exceeded(calls: list[bool]) -> None:
     quota, earned, repeated = RetryQuota(), 0, 0
