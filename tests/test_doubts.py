@@ -15,7 +15,14 @@ from attrs import evolve
 from tests.factories import job_for
 from tests.failures import POSTED
 from tests.virtual_time import START, run_virtual
-from vtex_invoice_async import Doubt, InvoiceJob, OrdersApi, RetryPolicy, VtexInvoiceClient
+from vtex_invoice_async import (
+    Doubt,
+    InvoiceJob,
+    InvoiceType,
+    OrdersApi,
+    RetryPolicy,
+    VtexInvoiceClient,
+)
 from vtex_invoice_async.errors import (
     CallError,
     InvoiceAbsent,
@@ -289,3 +296,17 @@ def test_closing_says_how_many_are_left_in_doubt() -> None:
     run_virtual(main())
 
     assert [event for event in heard if isinstance(event, LeftInDoubt)] == [LeftInDoubt(doubts=1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [(InvoiceType.OUTPUT, "may be sent again"), (InvoiceType.INPUT, "refunds a shopper")],
+)
+def test_what_is_absent_says_whether_it_is_safe_to_send_again(
+    kind: InvoiceType, advice: str
+) -> None:
+    async def act(sandbox: Sandbox, client: VtexInvoiceClient) -> None:
+        with pytest.raises(InvoiceAbsent, match=advice):
+            await client.resolve(doubt_of(job_for(sandbox.orders[0]), ago=86_400, type=kind))
+
+    play(act)

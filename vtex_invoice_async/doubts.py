@@ -30,7 +30,7 @@ from vtex_invoice_async.resolve import LOOK_AFTER, Finding, Search, judge
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.throttle import Throttle
 from vtex_invoice_async.turns import Sleepers
-from vtex_invoice_async.vocabulary import OrdersApi
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = ["Doubts"]
 
@@ -156,7 +156,7 @@ class Doubts:
                 raise _conflict(unknown, doubt) from None
             case Finding.ABSENT, _:
                 told = f"the order has not shown invoice {doubt.invoice_number}"
-                lasting = f"{told} for {search.window:g} s; it may be sent again"
+                lasting = f"{told} for {search.window:g} s; {_ADVICE[doubt.type]}"
                 raise InvoiceAbsent(lasting, **unknown.facts) from None
             case _:
                 told = f"{unknown.reason} ({search.reason})"
@@ -301,6 +301,12 @@ class Doubts:
         # It may have been forgotten, and watched anew, while somebody slept.
         if not order.searches and self._orders.get(key) is order:
             del self._orders[key]
+
+
+_ADVICE: Final = {
+    InvoiceType.OUTPUT: "it may be sent again",
+    InvoiceType.INPUT: "it refunds a shopper: look at the order before you send it again",
+}
 
 
 def _digest(call: Call[Any]) -> bytes | None:
