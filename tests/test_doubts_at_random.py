@@ -58,7 +58,7 @@ class Crowd:
     async def caller(self, job: InvoiceJob) -> None:
         key = (job.order_id, job.invoice.invoice_number)
         await self.pause(1, 100, 600)
-        for _ in range(60):
+        for _ in range(300):  # most of them lose patience at once
             if key in self.done:
                 return
             await self.attempt(job, key)
