@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final
 
 import pytest
@@ -91,12 +91,12 @@ LEFT: Final = ("São Paulo", "SP", "left the depot")
 SEEN: Final = ("Rio de Janeiro", "RJ", "seen by the door")
 
 
-def update(*told: tuple[str, str, str], is_delivered: bool = False) -> UpdateTrackingStatus:
+def update(*told: tuple[str, str, str], **changes: Any) -> UpdateTrackingStatus:
     events = [
         TrackingEvent(city=city, state=state, description=text, date=date(2026, 2, 1))
         for city, state, text in told
     ]
-    status = TrackingStatus(is_delivered=is_delivered, events=events)
+    status = TrackingStatus(**{"is_delivered": False, "events": events, **changes})
     return UpdateTrackingStatus(order_id="v5lux-01", invoice_number="NFe1", tracking=status)
 
 
@@ -166,6 +166,63 @@ def test_a_status_without_events_cannot_be_told_from_none_at_all(
     order: Order, is_shown: bool | None
 ) -> None:
     assert update().shown_by(order) is is_shown
+
+
+def left_on(*days: str | None, finished: bool = False, delivered: str | None = None) -> Order:
+    city, state, text = LEFT
+    events = tuple(
+        CourierEvent(city=city, state=state, description=text, create_date=day) for day in days
+    )
+    status = CourierStatus(finished=finished, delivered_date=delivered, data=events)
+    return tracked(courier_status=status)
+
+
+@pytest.mark.parametrize("day", ["2026-02-02T12:00:00Z", "2025-02-01", "01/02/2026", "", None])
+def test_the_words_of_an_event_on_another_day_tell_nothing(day: str | None) -> None:
+    assert update(LEFT).shown_by(left_on(day)) is None
+
+
+@pytest.mark.parametrize(
+    "days", [("2026-02-01", "2026-02-05"), ("2026-02-05", "2026-02-01"), ("2026-02-01", None)]
+)
+def test_an_event_is_found_on_its_day_though_another_has_its_words(
+    days: tuple[str | None, ...],
+) -> None:
+    assert update(LEFT).shown_by(left_on(*days)) is True
+
+
+def test_the_day_of_an_event_may_stand_in_its_last_change() -> None:
+    city, state, text = LEFT
+    event = CourierEvent(city=city, state=state, description=text, last_change="2026-02-01T12:00")
+
+    assert update(LEFT).shown_by(tracked(courier_status=CourierStatus(data=(event,)))) is True
+
+
+LATE: Final = datetime(2026, 2, 1, 23, 30, tzinfo=timezone(timedelta(hours=-3)))
+
+
+@pytest.mark.parametrize(
+    ("delivered", "is_shown"),
+    [
+        ("2026-02-01T23:30:00", True),
+        ("2026-02-01 23:30", True),
+        (None, None),
+        ("", None),
+        ("2026-02-05T23:30:00", False),
+    ],
+)
+def test_a_delivery_is_shown_on_its_day(delivered: str | None, is_shown: bool | None) -> None:
+    order = left_on("2026-02-01", finished=True, delivered=delivered)
+
+    assert update(LEFT, is_delivered=True, delivered_date=LATE).shown_by(order) is is_shown
+
+
+def test_the_moment_of_a_delivery_in_another_zone_does_not_prove_that_it_is_lacking() -> None:
+    order = left_on("2026-02-01", finished=True, delivered="2026-02-02T02:30:00+00:00")
+
+    shown = update(LEFT, is_delivered=True, delivered_date=LATE).shown_by(order)
+
+    assert shown is not False
 
 
 @pytest.mark.parametrize(

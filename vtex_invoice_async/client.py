@@ -192,8 +192,14 @@ class VtexInvoiceClient:
         an error and disturbs no other. An exception of *jobs* itself is raised once the outcomes of
         what was in flight are out.
 
+        No job has a deadline of its own. One in doubt is looked for, for `resolve_for` seconds,
+        beside the sending, which pauses while more than twice *concurrency* are in doubt. Where
+        VTEX does not answer for two minutes, or asks for a pause above `retry_after_cap`, the jobs
+        that are left end at once as `NOT_SENT`.
+
         Leaving the loop stops taking jobs and lets those in flight end within `timeouts.total`;
-        wrap the call in `contextlib.aclosing` to wait for that. Cancelling stops at once.
+        wrap the call in `contextlib.aclosing` to wait for that. Cancelling stops at once, and
+        outcomes that were not read yet are lost; what is in doubt is in `in_doubt()` either way.
         """
         width = self._config.max_concurrency if concurrency is None else concurrency
         if type(width) is not int or not 1 <= width <= self._config.max_concurrency:

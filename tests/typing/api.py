@@ -12,6 +12,7 @@ from typing import assert_type
 
 from vtex_invoice_async import (
     ClientConfig,
+    Credentials,
     Doubt,
     Invoice,
     InvoiceItem,
@@ -22,7 +23,9 @@ from vtex_invoice_async import (
     Outcome,
     Package,
     Receipt,
+    RetryPolicy,
     State,
+    ThrottleLimits,
     Timeouts,
     TrackingEvent,
     TrackingInfo,
@@ -38,6 +41,7 @@ from vtex_invoice_async.errors import (
     RateLimited,
     VtexInvoiceError,
 )
+from vtex_invoice_async.events import Event, Settled, log_event
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, StartHandling
 from vtex_invoice_async.sandbox import Sandbox
 
@@ -180,3 +184,30 @@ async def what_must_not_pass(client: VtexInvoiceClient) -> None:
     with VtexInvoiceClient(client.config):  # type: ignore[attr-defined]
         pass
     unawaited.receipt.upper()  # type: ignore[union-attr]
+
+
+async def ask() -> Credentials:
+    return Credentials(user_token="token")
+
+
+def see(event: Event) -> None:
+    if isinstance(event, Settled):
+        assert_type(event.error, str | None)
+
+
+async def find_out(doubt: Doubt) -> None:
+    config = ClientConfig(
+        account="acme",
+        credentials=ask,
+        retry=RetryPolicy(deadline=None, resolve_for=5),
+        throttle=ThrottleLimits(max_rate=50),
+    )
+    async with VtexInvoiceClient(config, observe=[see, log_event]) as client:
+        assert_type(await client.resolve(doubt), Receipt)
+        assert_type(client.in_doubt(), tuple[Doubt, ...])
+        await client.resolve("x-01")  # type: ignore[arg-type]
+    VtexInvoiceClient(config, observe=len)  # type: ignore[arg-type]
+    VtexInvoiceClient(config, see)  # type: ignore[call-arg]
+    ClientConfig(account="acme", retry=5)  # type: ignore[arg-type]
+    RetryPolicy(5)  # type: ignore[call-arg]
+    doubt.value = 1  # type: ignore[misc]
