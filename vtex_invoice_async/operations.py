@@ -14,7 +14,6 @@ from attrs import frozen
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.models import (
-    CourierEvent,
     CourierStatus,
     Invoice,
     Order,
@@ -174,15 +173,14 @@ class UpdateTrackingStatus(_Recorded):
         if package is None:
             return None
         shown, sent = package.courier_status or CourierStatus(), self.tracking
-        told = {_words(event): event for event in shown.data}
-        delivered, day = bool(shown.finished), sent.delivered_date and f"{sent.delivered_date:%F}"
-        if delivered is not sent.is_delivered or any(_words(e) not in told for e in sent.events):
+        if bool(shown.finished) is not sent.is_delivered:
             return False
-        if day and not (shown.delivered_date or "").startswith(day):
-            return False if shown.delivered_date else None
-        if not all(_is_of(told[_words(event)], event.date) for event in sent.events):
-            return None
-        return True if sent.events or sent.is_delivered else None
+        proofs = [_shows(shown, event) for event in sent.events]
+        if sent.delivered_date is not None:
+            proofs.append(_is_on(shown.delivered_date, sent.delivered_date.date()))
+        if False in proofs:
+            return False
+        return True if None not in proofs and (proofs or sent.is_delivered) else None
 
     def body(self) -> TrackingStatus:
         """Return the status."""
@@ -248,13 +246,23 @@ def receipt_from(order: Order) -> Receipt:
     )
 
 
-def _words(event: TrackingEvent | CourierEvent) -> tuple[str | None, ...]:
-    return event.city, event.state, event.description
+def _shows(shown: CourierStatus, event: TrackingEvent) -> bool | None:
+    """Say whether *event* was told; its words alone may have been told on another day."""
+    words = (event.city, event.state, event.description)
+    same = [told for told in shown.data if (told.city, told.state, told.description) == words]
+    if not same:
+        return False
+    days = [moment for told in same for moment in (told.create_date, told.last_change)]
+    return True if any(_is_on(moment, event.date) for moment in days) else None
 
 
-def _is_of(shown: CourierEvent, day: date) -> bool:
-    moments = (shown.create_date, shown.last_change)
-    return any(moment and moment.startswith(day.isoformat()) for moment in moments)
+def _is_on(moment: str | None, day: date) -> bool | None:
+    """Say whether a text of VTEX's names *day*; the day beside it may be the same in another zone."""
+    try:
+        apart = abs((date.fromisoformat((moment or "")[:10]) - day).days)
+    except ValueError:
+        return None
+    return apart == 0 if apart != 1 else None
 
 
 def _package(order: Order, invoice_number: str) -> Package | None:
