@@ -158,6 +158,11 @@ def test_a_delivery_is_shown_by_its_end_and_its_events(order: Order, is_shown: b
     assert update(LEFT, is_delivered=True).shown_by(order) is is_shown
 
 
+def test_a_delivery_without_events_is_shown_by_its_end() -> None:
+    assert update(is_delivered=True).shown_by(shows(finished=True)) is True
+    assert update(is_delivered=True).shown_by(shows(LEFT, finished=False)) is False
+
+
 @pytest.mark.parametrize(
     ("order", "is_shown"),
     [(tracked(), None), (shows(finished=False), None), (shows(finished=True), False)],
@@ -189,6 +194,14 @@ def test_an_event_is_found_on_its_day_though_another_has_its_words(
     days: tuple[str | None, ...],
 ) -> None:
     assert update(LEFT).shown_by(left_on(*days)) is True
+
+
+def test_every_event_has_to_be_of_its_day() -> None:
+    seen = TrackingEvent(city=SEEN[0], state=SEEN[1], description=SEEN[2], date=date(2026, 2, 2))
+    sent = update(LEFT)
+    both = evolve(sent, tracking=evolve(sent.tracking, events=[*sent.tracking.events, seen]))
+
+    assert both.shown_by(shows(LEFT, SEEN, finished=False)) is None
 
 
 def test_the_day_of_an_event_may_stand_in_its_last_change() -> None:
