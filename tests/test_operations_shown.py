@@ -230,8 +230,11 @@ def test_a_delivery_is_shown_on_its_day(delivered: str | None, is_shown: bool | 
     assert update(LEFT, is_delivered=True, delivered_date=LATE).shown_by(order) is is_shown
 
 
-def test_the_moment_of_a_delivery_in_another_zone_does_not_prove_that_it_is_lacking() -> None:
-    order = left_on("2026-02-01", finished=True, delivered="2026-02-02T02:30:00+00:00")
+@pytest.mark.parametrize("moment", ["2026-02-02T02:30:00+00:00", "2026-01-31T16:30:00-10:00"])
+def test_the_moment_of_a_delivery_in_another_zone_does_not_prove_that_it_is_lacking(
+    moment: str,
+) -> None:
+    order = left_on("2026-02-01", finished=True, delivered=moment)
 
     shown = update(LEFT, is_delivered=True, delivered_date=LATE).shown_by(order)
 
