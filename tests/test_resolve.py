@@ -258,3 +258,17 @@ def test_absence_is_never_proven_too_early(
         if search.finding is Finding.ABSENT:
             assert asked >= window
             assert clean >= 3
+
+
+@pytest.mark.parametrize("finding", [Finding.PRESENT, Finding.CONFLICT])
+def test_what_is_proven_stays_proven(finding: Finding) -> None:
+    search = Search(since=SINCE, window=300)
+    search.see(order(SAME), finding, 1, 1)
+
+    search.miss(3, 3, "no")
+    for at in (301, 302, 303, 304):
+        search.see(order(SAME), Finding.ABSENT, at, at)
+
+    assert search.is_over
+    assert search.finding is finding
+    assert search.order == order(SAME)

@@ -27,7 +27,6 @@ from vtex_invoice_async.errors import (
     ConfigError,
     NotSent,
     OutcomeUnknown,
-    RateLimited,
 )
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox
 
@@ -155,21 +154,6 @@ def test_no_attempt_begins_after_the_deadline_though_slots_are_scarce() -> None:
     assert run_virtual(main()) == pytest.approx([0, 4, 8], abs=0.1)
 
 
-def test_an_old_429_refuses_nobody() -> None:
-    long = Fault(do=Do.ANSWER, on=POSTED, nth=(1,), status=429, headers={"Retry-After": "400"})
-
-    async def main() -> set[str]:
-        sandbox = Sandbox(orders=30, faults=[long])
-        async with sandbox, VtexInvoiceClient(sandbox.config) as client:
-            first, *others = [job_for(order) for order in sandbox.orders]
-            with pytest.raises(RateLimited):
-                await client.notify_invoice(first.order_id, first.invoice)
-            await asyncio.sleep(7_200)
-            return {outcome.state async for outcome in client.notify_many(others)}
-
-    assert run_virtual(main()) == {"confirmed"}
-
-
 def test_an_old_outage_refuses_nobody() -> None:
     busy = Fault(do=Do.ANSWER, on=POSTED, nth=(1, 2, 3, 4, 5), status=503)
     brief = RetryPolicy(resolve_for=0)
@@ -204,6 +188,38 @@ def test_looks_at_orders_do_not_queue_behind_what_is_sent() -> None:
         return (looked - START).total_seconds()
 
     assert run_virtual(main()) < 5
+
+
+def test_a_look_finds_a_connection_though_all_others_hang() -> None:
+    lost = Fault(do=Do.CLOSE, on=POSTED, nth=(1,), acted=True)
+    hangs = Fault(do=Do.HANG, on=POSTED, rate=1)
+
+    async def main() -> tuple[str, float]:
+        sandbox = Sandbox(orders=9, faults=[lost, hangs])
+        # Connections in plenty would hide it.
+        few = RetryPolicy(resolve_for=3)
+        async with (
+            sandbox,
+            VtexInvoiceClient(evolve(sandbox.config, max_concurrency=1, retry=few)) as client,
+        ):
+            first, *others = [job_for(order) for order in sandbox.orders]
+            call = asyncio.create_task(client.notify_invoice(first.order_id, first.invoice))
+            await asyncio.sleep(0.1)
+            waiting = [
+                asyncio.create_task(client.notify_invoice(job.order_id, job.invoice))
+                for job in others
+            ]
+            receipt = await call
+            found = receipt.confirmed_by, now()
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        return found
+
+    how, found = run_virtual(main())
+
+    assert how == "order"
+    assert found < 2
 
 
 def test_a_503_closes_an_account_for_five_minutes_at_most() -> None:

@@ -18,6 +18,7 @@ from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = [
+    "LOOKS_AT_ONCE",
     "MOST_RATE",
     "ClientConfig",
     "Credentials",
@@ -28,6 +29,9 @@ __all__ = [
 
 ENVIRONMENTS: Final = ("vtexcommercestable", "vtexcommercebeta")
 HIGHEST_PORT: Final = 65_535
+LOOKS_AT_ONCE: Final = 4
+"""Slots and connections beside `max_concurrency`, for looks at orders in doubt."""
+
 MOST_RATE: Final = 1e6
 """Requests a second: as good as no limit."""
 
@@ -65,7 +69,10 @@ class Timeouts:
 
 @frozen(kw_only=True)
 class ThrottleLimits:
-    """What the throttle is told, in requests a second; None lets it find out."""
+    """What the throttle is told, in requests a second; None lets it find out.
+
+    It holds for what is sent, and for itself again for what is read, as VTEX's own limits do.
+    """
 
     rate: float | None = None
     """The rate itself: nothing is learned, a 429 is still obeyed."""

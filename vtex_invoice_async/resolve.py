@@ -88,7 +88,7 @@ class Search:
     """When the search began: a doubt may be older."""
 
     chance: float = 0
-    """In [0, 1): of its own for each search."""
+    """In [0, 1): spreads the looks of one client from those of another."""
 
     finding: Finding = Finding.NO_EVIDENCE
     """What is proven: `ABSENT` only at the end of the window."""
@@ -117,7 +117,12 @@ class Search:
         return (now - self.since).total_seconds()
 
     def miss(self, asked: float, now: float, reason: str) -> None:
-        """Count a look, asked for at *asked* and ended *now*, that showed nothing, and why."""
+        """Count a look, asked for at *asked* and ended *now*, that showed nothing, and why.
+
+        What is over stays so: nothing that is read later undoes a proof.
+        """
+        if self.is_over:
+            return
         self.reason = reason
         self.looks += 1
         self.last_look = max(self.last_look, asked)
@@ -129,6 +134,8 @@ class Search:
 
     def see(self, order: Order, finding: Finding, asked: float, now: float) -> Finding:
         """Take in a read that was asked for at *asked*; return what it is worth."""
+        if self.is_over:
+            return Finding.NO_EVIDENCE
         self.miss(asked, now, f"the order does not show it after {asked:.0f} s")
         packages = len(order.packages or ())
         if finding is Finding.ABSENT and packages < self._packages:

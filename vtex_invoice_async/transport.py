@@ -18,7 +18,7 @@ import aiohttp
 from attrs import define
 from yarl import URL
 
-from vtex_invoice_async.config import ClientConfig, Credentials
+from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig, Credentials
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.messages import NoReply, Reply, Request
 
@@ -132,7 +132,7 @@ class Transport:
         self._session = aiohttp.ClientSession(
             request_class=_MarkedRequest,
             connector=aiohttp.TCPConnector(
-                limit=self._config.max_concurrency,
+                limit=self._config.max_concurrency + LOOKS_AT_ONCE,
                 ssl=self._config.ssl_context or True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 from vtex_invoice_async.call import Call
 from vtex_invoice_async.circuit import Circuit
-from vtex_invoice_async.config import ClientConfig
+from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig
 from vtex_invoice_async.errors import ConfigError, NotSent, RateLimited
 from vtex_invoice_async.events import CircuitTurned, Observers, Throttled
 from vtex_invoice_async.messages import NoReply, Reply
 from vtex_invoice_async.protocol import is_answer
 from vtex_invoice_async.throttle import LONGEST_BUSY, Throttle
 
-__all__ = ["LOOKS_AT_ONCE", "Sleepers", "Turns"]
-
-LOOKS_AT_ONCE: Final = 4
-"""Slots, and connections, beside `max_concurrency` for looks at orders in doubt."""
+__all__ = ["Sleepers", "Turns"]
 
 
 class Sleepers:
