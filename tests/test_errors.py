@@ -28,6 +28,7 @@ from vtex_invoice_async.errors import (
     JournalBusy,
     JournalDamaged,
     JournalError,
+    JournalFailed,
     JournalMismatch,
     JournalTooNew,
     NotAuthorized,
@@ -66,6 +67,7 @@ PLAIN: list[type[CallError]] = [
 ]
 JOURNAL: list[type[JournalError]] = [
     JournalError,
+    JournalFailed,
     JournalBusy,
     JournalDamaged,
     JournalTooNew,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from attrs import define
@@ -29,6 +30,9 @@ class Call(Generic[R]):
     began: float
     is_look: bool = False
     """Whether it is a look at an order in doubt, which must not queue behind what is sent."""
+
+    intend: Callable[[], Awaitable[None]] | None = None
+    """Awaited before each attempt, its turn having come; what it raises is raised, and nothing sent."""
 
     attempts: int = 0
     """All of them."""

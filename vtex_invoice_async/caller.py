@@ -129,9 +129,9 @@ class Caller:
         """Return what to look for after *call* was cancelled, if it may have been applied."""
         if call.mark is None or not call.mark.bytes_left:
             return None
-        return doubt_of(call.operation, call.orders_api, self._latest())
+        return doubt_of(call.operation, call.orders_api, self.latest())
 
-    def _latest(self) -> datetime:
+    def latest(self) -> datetime:
         """Return the later of two clocks: the loop's stands still while the computer sleeps."""
         return max(self.now(), datetime.now(UTC))
 
@@ -177,6 +177,8 @@ class Caller:
             slots = await self.turns.take(call)
             try:
                 self.check(call)
+                if call.intend is not None:
+                    await call.intend()
                 reply = await self._transport.send(call.request, self._begin(call))
                 self._learn(call, reply)
             finally:
@@ -198,7 +200,7 @@ class Caller:
             call.operation,
             call.orders_api,
             reply,
-            self._latest(),
+            self.latest(),
             self._transport.blot,
             doubted=call.doubted,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -36,6 +37,7 @@ from vtex_invoice_async.operations import (
     receipt_from,
 )
 from vtex_invoice_async.outcome import InvoiceJob, Outcome, State, state_of
+from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["VtexInvoiceClient"]
 
@@ -129,17 +131,22 @@ class VtexInvoiceClient:
             self._doubts.note(call)
             raise
 
-    async def resolve(self, doubt: Doubt) -> Receipt:
+    async def resolve(self, doubt: Doubt, *, patience: float | None = None) -> Receipt:
         """Read the order until it is known what became of *doubt*, and return a receipt for it.
 
         That takes until the order shows the invoice, or until `settle_window` has passed since the
-        doubt, and up to as long again where reads fail. Raises `InvoiceConflict`, `InvoiceAbsent`,
+        doubt, and up to as long again where reads fail; it ends after *patience* seconds, if that
+        is given, with the doubt as it was. Raises `InvoiceConflict`, `InvoiceAbsent`,
         or `OutcomeUnknown` where the order cannot be read. No invoice is sent.
         """
         if not isinstance(doubt, Doubt) or doubt.since.utcoffset() is None:
             raise ConfigError("give the Doubt of an OutcomeUnknown, its time with a zone")
         self._caller.check_usable()
-        return receipt_from(await self._doubts.resolve(doubt))
+        return receipt_from(await self._doubts.resolve(doubt, patience))
+
+    def now(self) -> datetime:
+        """Return the time of day as doubts are dated: it never goes back while the client is open."""
+        return self._caller.latest()
 
     def in_doubt(self) -> tuple[Doubt, ...]:
         """Return what this client may have had applied and has not found out yet, oldest first."""
@@ -178,6 +185,33 @@ class VtexInvoiceClient:
     async def start_handling(self, order_id: str) -> None:
         """Move an order from `ready-for-handling` to `handling`; in another status: `Conflict`."""
         await self.send(StartHandling(order_id=order_id))
+
+    async def notify_journaled(
+        self,
+        job: InvoiceJob,
+        *,
+        intend: Callable[[], Awaitable[None]],
+        orders_api: OrdersApi | None = None,
+    ) -> Receipt:
+        """Send an invoice whose intent is written down first, as a journal or an outbox needs it.
+
+        *intend* is awaited before each attempt, once its turn has come and before a byte of it
+        leaves; what it raises ends the call, and that attempt is not made. There is no deadline and
+        no look at the order: where VTEX may have acted, `OutcomeUnknown` is raised at once, and its
+        doubt is for `resolve`. Else it raises what `notify_invoice` raises.
+        """
+        operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
+        call = self._caller.call(operation, policy=self._bulk_policy, orders_api=orders_api)
+        call.intend = intend
+        self._doubts.check(call)
+        try:
+            return await self._caller.run(call)
+        except OutcomeUnknown as unknown:
+            self._doubts.add(call, unknown.doubt)
+            raise
+        except BaseException:
+            self._doubts.note(call)
+            raise
 
     def notify_many(
         self,

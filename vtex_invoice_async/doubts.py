@@ -135,10 +135,10 @@ class Doubts:
             raise _conflict(unknown, doubt)
         return call.operation.confirmed_by(order)
 
-    async def resolve(self, doubt: Doubt) -> Order:
-        """Read the order until it is known, and return the one that shows the invoice."""
+    async def resolve(self, doubt: Doubt, patience: float | None) -> Order:
+        """Read the order until it is known, or for *patience* seconds; return the one that shows it."""
         told = f"it is not known whether invoice {doubt.invoice_number} was applied"
-        return await self._prove(_unknown(doubt, told), doubt, None)
+        return await self._prove(_unknown(doubt, told), doubt, patience)
 
     async def _prove(self, unknown: OutcomeUnknown, doubt: Doubt, patience: float | None) -> Order:
         """Look for *patience* seconds, or until it is known; raise what was found instead."""

@@ -12,7 +12,8 @@
     │   ├── InvoiceConflict    the order shows this number with other contents
     │   └── InvoiceAbsent      the order does not show it, long enough after
     └── JournalError           the journal of a job cannot be used
-        ├── JournalBusy        ├── JournalDamaged    ├── JournalTooNew     └── JournalMismatch
+        ├── JournalBusy        ├── JournalDamaged    ├── JournalTooNew
+        ├── JournalMismatch    └── JournalFailed
 
 A read that VTEX did not answer properly is a plain `CallError`: reading again is safe.
 
@@ -43,6 +44,7 @@ __all__ = [
     "JournalBusy",
     "JournalDamaged",
     "JournalError",
+    "JournalFailed",
     "JournalMismatch",
     "JournalTooNew",
     "NotAuthorized",
@@ -250,7 +252,7 @@ class InvoiceAbsent(CallError):
 
 
 class JournalError(VtexInvoiceError):
-    """The journal of a job cannot be used; nothing was sent."""
+    """The journal of a job cannot be used."""
 
 
 class JournalBusy(JournalError):
@@ -263,6 +265,10 @@ class JournalDamaged(JournalError):
 
 class JournalTooNew(JournalError):
     """A later version of this package wrote the journal."""
+
+
+class JournalFailed(JournalError):
+    """The disk refused what was to be written; nothing was sent after that."""
 
 
 class JournalMismatch(JournalError):

@@ -26,6 +26,9 @@ __all__ = ["InvoiceJob", "Outcome", "State", "state_of"]
 class State(StrEnum):
     """How it stands with an invoice."""
 
+    PLANNED = "planned"
+    """A job holds it and has not begun it."""
+
     CONFIRMED = "confirmed"
     """VTEX recorded it."""
 
@@ -43,6 +46,9 @@ class State(StrEnum):
 
     IN_DOUBT = "in_doubt"
     """VTEX may have recorded it: read the order before anything else."""
+
+    HELD = "held"
+    """It waits for another invoice of its order, of which it is not known that VTEX recorded it."""
 
     INVALID = "invalid"
     """Refused here."""
