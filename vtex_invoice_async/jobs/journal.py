@@ -1,0 +1,385 @@
+"""The journal: what was asked for, what may be on its way, and how it ended, across runs.
+
+An intent is on disk before the first byte of a request leaves, and an outcome before anybody is
+told of it. An intent that is found without an outcome is a doubt: the order is read, and nothing is
+sent again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from datetime import datetime, timedelta
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self, Unpack
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from attrs import evolve, frozen
+
+from vtex_invoice_async.config import ClientConfig
+from vtex_invoice_async.errors import JournalBusy, JournalError, JournalMismatch
+from vtex_invoice_async.jobs.job import (
+    TRANSITIONS,
+    Entering,
+    Entry,
+    Facts,
+    Record,
+    digest,
+    entering,
+)
+from vtex_invoice_async.jobs.sqlite import SqliteStore
+from vtex_invoice_async.jobs.store import Header, RunRecord, Store, Table
+from vtex_invoice_async.outcome import State
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
+
+__all__ = ["Claim", "Entered", "Journal", "header_of"]
+
+LEASE: Final = timedelta(minutes=10)
+"""How long a claim holds without a sign of life: far longer than an attempt may take."""
+
+AT_ONCE: Final = 64
+"""Orders that are claimed, and records that are read, in one go."""
+
+MOST_TOLD: Final = 50
+
+_PLACES: Final = {InvoiceType.OUTPUT: 0, InvoiceType.INPUT: 1}
+
+
+def header_of(*, account: str, url: str, orders_api: OrdersApi) -> Header:
+    """Return whose invoices a client of these settings sends."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    family = "oms" if orders_api is OrdersApi.OMS else "pii"
+    return Header(account=account, origin=f"{parts.scheme}://{host}:{port}", family=family)
+
+
+@frozen(kw_only=True)
+class Entered:
+    """What became of a plan's entries."""
+
+    already_confirmed: int = 0
+    refused: int = 0
+    """Those that the journal holds with other contents; they are not in the run."""
+
+    told: tuple[tuple[Entry, State], ...] = ()
+    """The first of the refused, and how the journal holds them."""
+
+
+@frozen(kw_only=True)
+class Claim:
+    """An order that its holder alone works on."""
+
+    order_id: str
+    at: int
+    """The place of the record that it was claimed for."""
+
+    records: tuple[Record, ...]
+    """All of the order's, in the order in which they may be sent: Outputs before Inputs."""
+
+
+class Journal:
+    """What is known of each invoice of one account, in a file.
+
+        async with Journal.open("invoices.db", config) as journal:
+            summary = await run(client, jobs, journal)
+
+    One process at a time may change it; entering raises `JournalBusy` where another one does,
+    `JournalMismatch` where it belongs to another account, host or family of paths, and another
+    `JournalError` where it cannot be trusted.
+    """
+
+    def __init__(self, store: Store, header: Header | None) -> None:
+        self._store = store
+        self._header = header
+        self._holder = uuid4().hex
+        self._claimed: set[str] = set()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], config: ClientConfig) -> Self:
+        """Return the journal at *path*, which is made where there is none, for a client of *config*.
+
+        It is opened, checked row by row, and closed by `async with`.
+        """
+        header = header_of(account=config.account, url=config.url, orders_api=config.orders_api)
+        return cls(SqliteStore(path), header)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the journal at *path* for reading, which works beside a run; what is read is checked."""
+        return cls(SqliteStore(path, reads_only=True), None)
+
+    def __repr__(self) -> str:
+        return f"<Journal {self._store.name or 'in memory'}>"
+
+    @property
+    def name(self) -> str | None:
+        """Where it is; None where it is in memory."""
+        return self._store.name
+
+    async def __aenter__(self) -> Self:
+        await self._store.open()
+        try:
+            await self._check_header()
+        except BaseException:
+            await self._store.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._store.aclose()
+
+    def check_client(self, config: ClientConfig) -> None:
+        """Raise `JournalMismatch` where a client of *config* sends other invoices than these."""
+        theirs = header_of(account=config.account, url=config.url, orders_api=config.orders_api)
+        if self._header is not None:
+            _compare(self._header, theirs)
+
+    async def _check_header(self) -> None:
+        found = await self._store.read(lambda table: table.header())
+        if found is None:
+            if self._header is None:
+                raise JournalError(f"{self.name} holds nothing yet")
+            header = self._header
+            await self._store.change(lambda table: table.put_header(header))
+        elif self._header is not None:
+            _compare(found, self._header)
+        self._header = found or self._header
+
+    @property
+    def header(self) -> Header:
+        """Whose invoices it holds; known once it is open."""
+        if self._header is None:
+            raise JournalError("the journal is not open")
+        return self._header
+
+    async def begin(self, command: str, options: Mapping[str, Any], now: datetime) -> int:
+        """Record that a run begins; return its number."""
+
+        def work(table: Table) -> int:
+            last = table.runs(1)
+            run = RunRecord(
+                id=last[0].id + 1 if last else 1,
+                command=command,
+                started_at=_text(now),
+                options=options,
+            )
+            table.put_run(run)
+            return run.id
+
+        return await self._store.change(work)
+
+    async def end(self, run: int, counts: Mapping[str, Any], now: datetime) -> None:
+        """Record how a run ended."""
+
+        def work(table: Table) -> None:
+            (found,) = (known for known in table.runs(AT_ONCE) if known.id == run)
+            table.put_run(evolve(found, ended_at=_text(now), counts=counts))
+
+        await self._store.change(work)
+
+    async def enter(self, entries: Iterable[Entry], run: int) -> Entered:
+        """Take the entries of a plan into a *run*, all of them or, where that fails, none."""
+        return await self._store.change(lambda table: _enter(table, entries, run))
+
+    async def reopen(self, now: datetime, *, all_: bool) -> None:
+        """Make what an earlier run left fit to go on from.
+
+        An intent without an outcome becomes a doubt that dates from *now*: until then the process
+        that wrote it may have been sending. With *all_*, what was not sent or was held is planned
+        again.
+        """
+
+        def work(table: Table) -> None:
+            for record in _every(table, State.IN_DOUBT):
+                if record.since is None:
+                    table.replace(record, evolve(record, since=now))
+            for state in (State.NOT_SENT, State.HELD) if all_ else ():
+                for record in _every(table, state):
+                    table.replace(record, evolve(record, state=State.PLANNED))
+
+        await self._store.change(work)
+
+    async def claims(
+        self, state: State, run: int | None, now: Callable[[], datetime]
+    ) -> AsyncGenerator[Claim, None]:
+        """Claim, one after another, the orders that have a record in *state*, of a run or of any.
+
+        Each has to be given back; none is claimed by two at a time.
+        """
+        after = 0
+        while found := await self._store.read(
+            partial(self._claim, where=(state, run, after), now=now())
+        ):
+            after = found[-1].at
+            for claim in found:
+                yield claim
+
+    def _claim(
+        self, table: Table, where: tuple[State, int | None, int], now: datetime
+    ) -> Sequence[Claim]:
+        claims: list[Claim] = []
+        state, run, after = where
+        while not claims and (places := table.orders(state, run, after, AT_ONCE)):
+            for at, order_id in places:
+                after = at
+                if order_id in self._claimed or not table.lease(
+                    order_id, self._holder, now + LEASE, now
+                ):
+                    continue
+                self._claimed.add(order_id)
+                records = sorted(table.of_order(order_id), key=_place)
+                claims.append(Claim(order_id=order_id, at=at, records=tuple(records)))
+        return claims
+
+    async def give_back(self, claim: Claim) -> None:
+        """End a claim."""
+        self._claimed.discard(claim.order_id)
+        await self._store.read(lambda table: table.give_back(claim.order_id, self._holder))
+
+    async def release(self) -> None:
+        """End all claims that were not given back."""
+        orders, self._claimed = self._claimed, set()
+
+        def work(table: Table) -> None:
+            for order_id in orders:
+                table.give_back(order_id, self._holder)
+
+        await self._store.read(work)
+
+    async def intend(self, record: Record, now: datetime) -> Record:
+        """Write down that an attempt begins; once this returns it may be made.
+
+        Raises `JournalBusy` where somebody else has taken the order over: it must not be made.
+        """
+        intent = evolve(
+            record,
+            state=State.IN_DOUBT,
+            since=None,
+            attempts=record.attempts + 1,
+            resent=record.resent or record.state is State.ABSENT,
+        )
+
+        def work(table: Table) -> Record:
+            if not table.lease(record.order_id, self._holder, now + LEASE, now):
+                raise _taken_over(record)
+            return _replace(table, record, intent)
+
+        return await self._store.change(work)
+
+    async def settle(self, record: Record, state: State, **facts: Unpack[Facts]) -> Record:
+        """Write down how it stands with an invoice, and *facts* as the record names them."""
+        # What names people is kept as long as it may have to be sent.
+        kept = None if state is State.CONFIRMED else record.body
+        settled = evolve(record, state=state, body=kept, **facts)
+        return await self._store.change(lambda table: _replace(table, record, settled))
+
+    async def counts(self, run: int | None = None) -> Counter[State]:
+        """Count the invoices of a run, or all, by state."""
+        return await self._store.read(lambda table: table.counts(run))
+
+    async def records(self, states: Collection[State] = tuple(State)) -> AsyncIterator[Record]:
+        """Yield the records in one of *states*, by their places; memory stays flat."""
+        after = 0
+        while found := await self._store.read(
+            partial(Table.records, state=None, after=after, most=AT_ONCE)
+        ):
+            after = found[-1].seq
+            for record in found:
+                if record.state in states:
+                    yield record
+
+    async def runs(self, most: int) -> Sequence[RunRecord]:
+        """Return the last runs, the last one first."""
+        return await self._store.read(lambda table: table.runs(most))
+
+
+def _compare(ours: Header, theirs: Header) -> None:
+    if ours != theirs:
+        raise JournalMismatch(
+            f"the journal is for {ours.account} at {ours.origin} ({ours.family}), "
+            f"and not for {theirs.account} at {theirs.origin} ({theirs.family}); use another one"
+        )
+
+
+def _text(now: datetime) -> str:
+    return now.isoformat(timespec="seconds")
+
+
+def _place(record: Record) -> tuple[int, int]:
+    return _PLACES[record.type], record.seq
+
+
+def _enter(table: Table, entries: Iterable[Entry], run: int) -> Entered:
+    confirmed = refused = 0
+    told: list[tuple[Entry, State]] = []
+    for entry in entries:
+        content = digest(entry.body)
+        known = table.find(entry.order_id, entry.invoice_number)
+        if known is None:
+            table.add(_planned(entry, content, run))
+            continue
+        match entering(known, content):
+            case Entering.PLAN:
+                anew = _planned(entry, content, run)
+                table.replace(known, evolve(anew, attempts=known.attempts))
+            case Entering.SKIP:
+                confirmed += known.state is State.CONFIRMED
+                table.replace(known, evolve(known, run=run, line=entry.line))
+            case Entering.REFUSE:
+                refused += 1
+                if len(told) < MOST_TOLD:
+                    told.append((evolve(entry, body=b""), known.state))
+    return Entered(already_confirmed=confirmed, refused=refused, told=tuple(told))
+
+
+def _planned(entry: Entry, content: bytes, run: int) -> Record:
+    return Record(
+        seq=0,
+        change=0,
+        run=run,
+        order_id=entry.order_id,
+        invoice_number=entry.invoice_number,
+        type=entry.type,
+        value=entry.value,
+        orders_api=entry.orders_api,
+        line=entry.line,
+        content=content,
+        body=entry.body,
+    )
+
+
+def _every(table: Table, state: State) -> Iterable[Record]:
+    after = 0
+    while found := table.records(state, after, AT_ONCE):
+        after = found[-1].seq
+        yield from found
+
+
+def _replace(table: Table, old: Record, new: Record) -> Record:
+    if new.state not in TRANSITIONS[old.state]:
+        raise JournalError(f"invoice {old.invoice_number} is {old.state}: not to be {new.state}")
+    replaced = table.replace(old, new)
+    if replaced is None:
+        raise _taken_over(old)
+    return replaced
+
+
+def _taken_over(record: Record) -> JournalBusy:
+    return JournalBusy(f"another worker has taken over order {record.order_id}")

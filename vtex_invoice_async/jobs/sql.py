@@ -1,0 +1,221 @@
+"""The records of a journal in SQL: one row an invoice, with a digest that tells when it was altered."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from attrs import evolve, fields
+
+from vtex_invoice_async.errors import JournalDamaged
+from vtex_invoice_async.jobs.job import Record, digest
+from vtex_invoice_async.jobs.store import Header, Leases, RunRecord
+from vtex_invoice_async.outcome import State
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
+
+__all__ = ["SCHEMA", "SqliteTable", "Value"]
+
+Value = str | int | bytes | None
+
+SCHEMA: Final = """
+CREATE TABLE header (account TEXT NOT NULL, origin TEXT NOT NULL, family TEXT NOT NULL) STRICT;
+CREATE TABLE run (
+  id INTEGER PRIMARY KEY,
+  command TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at TEXT,
+  options TEXT NOT NULL,
+  counts TEXT
+) STRICT;
+CREATE TABLE invoice (
+  seq INTEGER PRIMARY KEY,
+  change INTEGER NOT NULL,
+  run INTEGER NOT NULL,
+  order_id TEXT NOT NULL,
+  invoice_number TEXT NOT NULL,
+  type TEXT NOT NULL,
+  value INTEGER NOT NULL,
+  orders_api TEXT NOT NULL,
+  line INTEGER,
+  content BLOB NOT NULL,
+  body BLOB,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  resent INTEGER NOT NULL,
+  since TEXT,
+  status INTEGER,
+  code TEXT,
+  message TEXT,
+  confirmed_by TEXT,
+  receipt TEXT,
+  date TEXT,
+  digest BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX invoice_key ON invoice (order_id, invoice_number);
+CREATE INDEX invoice_state ON invoice (state, seq);
+"""
+
+COLUMNS: Final = tuple(attribute.name for attribute in fields(Record))
+_BODY: Final = COLUMNS.index("body")
+_CONTENT: Final = COLUMNS.index("content")
+_CHANGE: Final = COLUMNS.index("change")
+_SEQ: Final = COLUMNS.index("seq")
+_ALL: Final = ", ".join((*COLUMNS, "digest"))
+_SELECT: Final = f"SELECT {_ALL} FROM invoice"  # noqa: S608  made of our own names, as all of these
+_INSERT: Final = f"INSERT INTO invoice ({_ALL}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608
+_UPDATE: Final = (
+    f"UPDATE invoice SET {', '.join(f'{name} = ?' for name in (*COLUMNS, 'digest'))} "  # noqa: S608
+    "WHERE seq = ? AND change = ?"
+)
+
+
+class SqliteTable(Leases):
+    """The records in a SQLite database, inside of one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__()
+        self._connection = connection
+        self.last_seq = 0
+        self.last_change = 0
+
+    def verify(self) -> None:
+        """Read every record and compare it with its digest; find out how far the journal came."""
+        for row in self._connection.execute(_SELECT):
+            record = _record(row)
+            if record.body is not None and digest(record.body) != record.content:
+                raise _altered(record.seq)
+            self.last_seq = max(self.last_seq, record.seq)
+            self.last_change = max(self.last_change, record.change)
+
+    def header(self) -> Header | None:
+        row = self._connection.execute("SELECT account, origin, family FROM header").fetchone()
+        return None if row is None else Header(account=row[0], origin=row[1], family=row[2])
+
+    def put_header(self, header: Header) -> None:
+        values = (header.account, header.origin, header.family)
+        self._connection.execute("INSERT INTO header VALUES (?, ?, ?)", values)
+
+    def find(self, order_id: str, invoice_number: str) -> Record | None:
+        where = f"{_SELECT} WHERE order_id = ? AND invoice_number = ?"
+        row = self._connection.execute(where, (order_id, invoice_number)).fetchone()
+        return None if row is None else _record(row)
+
+    def of_order(self, order_id: str) -> Sequence[Record]:
+        rows = self._connection.execute(f"{_SELECT} WHERE order_id = ? ORDER BY seq", (order_id,))
+        return [_record(row) for row in rows]
+
+    def add(self, record: Record) -> None:
+        self.last_seq += 1
+        self.last_change += 1
+        values = _values(evolve(record, seq=self.last_seq, change=self.last_change))
+        self._connection.execute(_INSERT, values)
+
+    def replace(self, old: Record, new: Record) -> Record | None:
+        self.last_change += 1
+        new = evolve(new, seq=old.seq, change=self.last_change)
+        done = self._connection.execute(_UPDATE, (*_values(new), old.seq, old.change))
+        return new if done.rowcount == 1 else None
+
+    def orders(
+        self, state: State, run: int | None, after: int, most: int
+    ) -> Sequence[tuple[int, str]]:
+        found = "SELECT seq, order_id FROM invoice WHERE state = ? AND seq > ?"
+        if run is None:
+            rows = self._connection.execute(f"{found} ORDER BY seq LIMIT ?", (state, after, most))
+        else:
+            rows = self._connection.execute(
+                f"{found} AND run = ? ORDER BY seq LIMIT ?", (state, after, run, most)
+            )
+        return rows.fetchall()
+
+    def records(self, state: State | None, after: int, most: int) -> Sequence[Record]:
+        where = "" if state is None else "state = :state AND"
+        rows = self._connection.execute(
+            f"{_SELECT} WHERE {where} seq > :after ORDER BY seq LIMIT :most",
+            {"state": state, "after": after, "most": most},
+        )
+        return [_record(row) for row in rows]
+
+    def counts(self, run: int | None) -> Counter[State]:
+        where, values = ("", ()) if run is None else ("WHERE run = ?", (run,))
+        found = f"SELECT state, count(*) FROM invoice {where} GROUP BY state"  # noqa: S608
+        return Counter({State(state): n for state, n in self._connection.execute(found, values)})
+
+    def put_run(self, run: RunRecord) -> None:
+        values = (
+            *(run.id, run.command, run.started_at, run.ended_at),
+            orjson.dumps(run.options).decode(),
+            None if run.counts is None else orjson.dumps(run.counts).decode(),
+        )
+        self._connection.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def runs(self, most: int) -> Sequence[RunRecord]:
+        rows = self._connection.execute("SELECT * FROM run ORDER BY id DESC LIMIT ?", (most,))
+        return [_run(row) for row in rows]
+
+
+def _run(row: Sequence[Any]) -> RunRecord:
+    id_, command, started_at, ended_at, options, counts = row
+    return RunRecord(
+        id=id_,
+        command=command,
+        started_at=started_at,
+        ended_at=ended_at,
+        options=orjson.loads(options),
+        counts=None if counts is None else orjson.loads(counts),
+    )
+
+
+def _values(record: Record) -> tuple[Value, ...]:
+    """Return a record as a row, with its digest."""
+    found: list[Value] = [getattr(record, name) for name in COLUMNS]
+    values = [v.isoformat() if isinstance(v, datetime) else _plain(v) for v in found]
+    return (*values, _digest(values))
+
+
+def _plain(value: Value) -> Value:
+    if isinstance(value, bool):
+        return int(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def _digest(values: Sequence[Value]) -> bytes:
+    # The body has a digest of its own, in `content`; of a body only that it is there counts here.
+    seen = [value for at, value in enumerate(values) if at not in {_BODY, _CONTENT}]
+    content = values[_CONTENT]
+    assert isinstance(content, bytes)  # noqa: S101  for the type checker
+    return digest(orjson.dumps([*seen, values[_BODY] is None]) + content)
+
+
+def _record(row: Sequence[Value]) -> Record:
+    """Return the record of a row; raise `JournalDamaged` where it is not what was written."""
+    *values, kept = row
+    try:
+        if _digest(values) == kept:
+            return _structured(values)
+    except (ValueError, TypeError, AssertionError):
+        pass
+    raise _altered(values[_SEQ])
+
+
+def _structured(values: Sequence[Any]) -> Record:
+    found = dict(zip(COLUMNS, values, strict=True))
+    since = found["since"]
+    return Record(
+        **{
+            **found,
+            "type": InvoiceType(found["type"]),
+            "orders_api": OrdersApi(found["orders_api"]),
+            "state": State(found["state"]),
+            "resent": bool(found["resent"]),
+            "since": None if since is None else datetime.fromisoformat(since),
+        }
+    )
+
+
+def _altered(seq: object) -> JournalDamaged:
+    return JournalDamaged(f"row {seq} of the journal is not what was written; restore it")

@@ -1,0 +1,150 @@
+"""Where a journal keeps its records: what any kind of store has to offer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from attrs import frozen
+
+from vtex_invoice_async.jobs.job import Record
+from vtex_invoice_async.outcome import State
+
+__all__ = ["Header", "Leases", "RunRecord", "Store", "Table"]
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Header:
+    """Whose invoices a journal holds: those of another account, host or family of paths are not."""
+
+    account: str
+    origin: str
+    """Scheme, host and port."""
+
+    family: str
+    """`oms` or `pii`: where the invoices of an account live."""
+
+
+@frozen(kw_only=True)
+class RunRecord:
+    """A run over the journal. Times are for people: ISO 8601, UTC."""
+
+    id: int
+    command: str
+    started_at: str
+    ended_at: str | None = None
+    options: Mapping[str, Any]
+    counts: Mapping[str, Any] | None = None
+
+
+class Table(Protocol):
+    """The records, inside of one transaction."""
+
+    def header(self) -> Header | None:
+        """Return whose they are; None of a new journal."""
+        ...
+
+    def put_header(self, header: Header) -> None:
+        """Say whose they are."""
+        ...
+
+    def find(self, order_id: str, invoice_number: str) -> Record | None:
+        """Return the record of an invoice."""
+        ...
+
+    def of_order(self, order_id: str) -> Sequence[Record]:
+        """Return the records of an order, by their places."""
+        ...
+
+    def add(self, record: Record) -> None:
+        """Add a record; its place and its change are given to it."""
+        ...
+
+    def replace(self, old: Record, new: Record) -> Record | None:
+        """Put *new* in the place of *old*; None where that is no longer what it was."""
+        ...
+
+    def orders(
+        self, state: State, run: int | None, after: int, most: int
+    ) -> Sequence[tuple[int, str]]:
+        """Return places and orders of records in *state*, of a run or of all, that come *after*."""
+        ...
+
+    def records(self, state: State | None, after: int, most: int) -> Sequence[Record]:
+        """Return records, in a state or in any, that come *after* a place."""
+        ...
+
+    def counts(self, run: int | None) -> Counter[State]:
+        """Count the records of a run, or all, by state."""
+        ...
+
+    def lease(self, order_id: str, holder: str, until: datetime, now: datetime) -> bool:
+        """Let *holder* alone work on an order until a time; False where another one does.
+
+        Its holder makes it last longer by asking again.
+        """
+        ...
+
+    def give_back(self, order_id: str, holder: str) -> None:
+        """End a lease of *holder*'s."""
+        ...
+
+    def put_run(self, run: RunRecord) -> None:
+        """Keep a run, in the place of the one with its id if there is one."""
+        ...
+
+    def runs(self, most: int) -> Sequence[RunRecord]:
+        """Return the last runs, the last one first."""
+        ...
+
+
+class Store(Protocol):
+    """A table and its transactions."""
+
+    @property
+    def name(self) -> str | None:
+        """Where it is, for people; None where it is nowhere."""
+        ...
+
+    async def open(self) -> None:
+        """Open it; raise a `JournalError` where it cannot be used."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it, once what was asked of it is done."""
+        ...
+
+    async def change(self, work: Callable[[Table], T]) -> T:
+        """Do *work* in a transaction and return when that is on disk.
+
+        Raises `JournalFailed` where it cannot be written, and from then on always.
+        """
+        ...
+
+    async def read(self, work: Callable[[Table], T]) -> T:
+        """Do *work* that changes nothing but leases."""
+        ...
+
+
+class Leases:
+    """The leases of a store that serves one process: they end with it, and are kept nowhere."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, tuple[str, datetime]] = {}
+
+    def lease(self, order_id: str, holder: str, until: datetime, now: datetime) -> bool:
+        """Let *holder* alone work on an order until a time; False where another one does."""
+        theirs, end = self._leases.get(order_id, (holder, until))
+        if theirs != holder and end > now:
+            return False
+        self._leases[order_id] = (holder, until)
+        return True
+
+    def give_back(self, order_id: str, holder: str) -> None:
+        """End a lease of *holder*'s."""
+        if self._leases.get(order_id, ("", None))[0] == holder:
+            del self._leases[order_id]
