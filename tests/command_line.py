@@ -10,6 +10,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import frozen
@@ -46,25 +47,27 @@ async def started(
     *arguments: object, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[Process]:
     """Run `vtex-invoice` with these arguments, for as long as the block lasts."""
-    # The developer's own VTEX_... variables must neither help a test nor be used by one.
+    # The developer's own VTEX_... variables must neither help a test nor be used by one, and their
+    # own journals neither be read nor written.
     around = {name: value for name, value in os.environ.items() if not name.startswith("VTEX_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "vtex_invoice_async",
-        *map(str, arguments),
-        cwd=ROOT,
-        env=around | dict(environ or {}),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
+    with TemporaryDirectory() as folder:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "vtex_invoice_async",
+            *map(str, arguments),
+            cwd=ROOT,
+            env=around | {"XDG_STATE_HOME": folder} | dict(environ or {}),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
 
 
 async def ending(process: Process, stdin: bytes = b"", patience: float = TIMEOUT) -> Ended:

@@ -48,6 +48,18 @@ def hang_after_request(server: RawServer) -> Act:
     return act
 
 
+def hang_after_post(server: RawServer) -> Act:
+    """Show an order to whoever reads one, and leave whoever sends something without an answer."""
+
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (request := await read_request(reader)).startswith(b"GET "):
+            writer.write(answer(b'{"orderId": "1172452900788-01"}'))
+        server.record(request)
+        await asyncio.Event().wait()
+
+    return act
+
+
 def reset(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -15,6 +15,11 @@ def file_for(sandbox: Sandbox, folder: Path) -> Path:
     return file_of(folder, [row(order) for order in sandbox.orders])
 
 
+def sent(sandbox: Sandbox) -> int:
+    """How many invoices have arrived, with or without an effect."""
+    return sum(a.operation == "notify_invoice" for a in sandbox.oracle.arrived)
+
+
 async def test_an_invoice_whose_answer_was_lost_is_confirmed_by_its_order(tmp_path: Path) -> None:
     lost = Fault(do=Do.CLOSE, on="notify_invoice", nth=(2, 4), acted=True)
     async with Sandbox(5, faults=[lost]) as sandbox:
@@ -26,15 +31,34 @@ async def test_an_invoice_whose_answer_was_lost_is_confirmed_by_its_order(tmp_pa
     assert list(sandbox.applied.values()) == [1] * 5
 
 
-async def test_an_invoice_that_never_shows_is_absent_and_not_sent_again(tmp_path: Path) -> None:
+async def test_an_output_that_never_shows_is_sent_once_more(tmp_path: Path) -> None:
     lost = Fault(do=Do.CLOSE, on="notify_invoice", nth=(2,))
     async with Sandbox(3, faults=[lost]) as sandbox:
         path, environ = file_for(sandbox, tmp_path), environ_of(sandbox.config)
         ended = await run("send", path, "--json", "--settle-window", 0.5, environ=environ)
 
-    assert_counts(ended, 4, planned=3, confirmed=2, absent=1)
-    assert "may be sent again" in ended.stderr
-    assert len([a for a in sandbox.oracle.arrived if a.operation == "notify_invoice"]) == 3
+    assert_counts(ended, 0, planned=3, confirmed=3)
+    assert list(sandbox.applied.values()) == [1] * 3
+    assert sent(sandbox) == 4
+
+
+async def test_an_output_is_sent_twice_at_most_however_often_the_run_goes_on(
+    tmp_path: Path,
+) -> None:
+    lost = Fault(do=Do.CLOSE, on="notify_invoice", nth=(1, 2, 3))
+    async with Sandbox(1, faults=[lost]) as sandbox:
+        path, environ = file_for(sandbox, tmp_path), environ_of(sandbox.config)
+        options = ("--json", "--settle-window", 0.5, "--journal", tmp_path / "journal.db")
+        ended = [
+            await run("send", path, *options, environ=environ),
+            await run("resume", *options, environ=environ),
+            await run("send", path, *options, environ=environ),
+        ]
+
+    for found in ended:
+        assert_counts(found, 4, planned=1, absent=1)
+    assert sent(sandbox) == 2
+    assert not sandbox.applied
 
 
 async def test_a_signal_ends_the_search_for_what_is_in_doubt(tmp_path: Path) -> None:

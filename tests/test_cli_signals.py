@@ -19,7 +19,7 @@ from tests.command_line import (
     started,
     until,
 )
-from tests.raw_faults import hang_after_request
+from tests.raw_faults import hang_after_post
 from tests.raw_server import raw_server
 from vtex_invoice_async.sandbox import Sandbox
 
@@ -52,7 +52,7 @@ async def test_a_second_signal_leaves_at_once_and_what_is_in_flight_is_in_doubt(
 ) -> None:
     path = file_of(tmp_path, made_up_rows(10))
 
-    async with raw_server(hang_after_request) as server:
+    async with raw_server(hang_after_post) as server:
         environ = environ_of(server.config())
         options = ("--concurrency", 3, "--json")
         async with started("send", path, *options, environ=environ) as process:
@@ -77,7 +77,7 @@ async def test_a_second_signal_leaves_at_once_and_what_is_in_flight_is_in_doubt(
 async def test_draining_waits_for_answers_that_are_late(tmp_path: Path) -> None:
     path = file_of(tmp_path, made_up_rows(10))
 
-    async with raw_server(hang_after_request) as server:
+    async with raw_server(hang_after_post) as server:
         environ = environ_of(server.config())
         options = ("--concurrency", 3, "--timeout", 0.3, "--json")
         async with started("send", path, *options, environ=environ) as process:

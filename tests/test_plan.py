@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.factories import make_invoice
+from vtex_invoice_async import InvoiceJob, InvoiceType
 from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.sources import RowProblem, read_json_lines
 from vtex_invoice_async.vocabulary import OrdersApi
 
 
@@ -29,8 +32,11 @@ def make_line(order_id: str = "1", number: str = "NFe1", value: Any = 2499, **mo
     )
 
 
-def make_plan(*lines: str) -> Plan:
-    return Plan(io.BytesIO("\n".join(lines).encode()), OrdersApi.OMS)
+def make_plan(*lines: str) -> tuple[Plan, list[RowProblem]]:
+    """A plan, and what it tells of the lines."""
+    plan = Plan(OrdersApi.OMS)
+    file = io.BytesIO("\n".join(lines).encode())
+    return plan, list(plan.take(read_json_lines(file, OrdersApi.OMS)))
 
 
 def counts(plan: Plan) -> tuple[int, int, int]:
@@ -38,7 +44,7 @@ def counts(plan: Plan) -> tuple[int, int, int]:
 
 
 def keys(plan: Plan) -> list[tuple[str, str]]:
-    return [(row.job.order_id, row.job.invoice.invoice_number) for row in plan.rows()]
+    return [(entry.order_id, entry.invoice_number) for entry in plan.entries()]
 
 
 A, A_OTHER, A_THIRD = make_line(), make_line(value=2500), make_line(value=2501)
@@ -75,9 +81,7 @@ BAD = make_line(value=24.99)
 def test_a_plan_counts_each_row_once_and_sends_each_invoice_once(
     lines: list[str], expected: tuple[int, int, int], sent: list[tuple[str, str]]
 ) -> None:
-    plan = make_plan(*lines)
-
-    problems = list(plan.check())
+    plan, problems = make_plan(*lines)
 
     assert counts(plan) == expected
     assert keys(plan) == sent
@@ -85,85 +89,70 @@ def test_a_plan_counts_each_row_once_and_sends_each_invoice_once(
 
 
 def test_numbers_and_orders_are_compared_to_the_letter() -> None:
-    plan = make_plan(
+    plan, _ = make_plan(
         make_line(number="NFe1"), make_line(number="nfe1"), make_line(number="NFe1 "),
         make_line(order_id="1-01", number="1"), make_line(order_id="1", number="-011"),
     )  # fmt: skip
-
-    list(plan.check())
 
     assert counts(plan) == (5, 0, 0)
 
 
 def test_a_conflict_is_told_where_it_shows() -> None:
-    plan = make_plan(A, B, "", A_OTHER, A)
+    _, problems = make_plan(A, B, "", A_OTHER, A)
 
-    told = [(found.line, found.problem.code, found.problem.field) for found in plan.check()]
+    told = [(found.line, found.problem.code, found.problem.field) for found in problems]
 
     assert told == [(4, "conflict", "invoiceNumber"), (5, "conflict", "invoiceNumber")]
 
 
 def test_warnings_are_told_and_do_not_keep_a_row_back() -> None:
-    plan = make_plan(make_line(issuanceDate="2026-01-31T18:25:43"))
+    plan, problems = make_plan(make_line(issuanceDate="2026-01-31T18:25:43"))
 
-    told = [found.problem.code for found in plan.check()]
+    told = [found.problem.code for found in problems]
 
     assert told == ["no-offset"]
     assert counts(plan) == (1, 0, 0)
 
 
 def test_every_problem_of_every_bad_row_is_told_by_line() -> None:
-    plan = make_plan(
+    _, problems = make_plan(
         A, make_line(number="9", value=24.99), "", make_line(number="8", value=True, type="x")
     )
 
-    told = [(found.line, found.problem.field) for found in plan.check()]
+    told = [(found.line, found.problem.field) for found in problems]
 
     assert told == [(2, "invoiceValue"), (4, "type"), (4, "invoiceValue")]
 
 
-def changed_after_check(before: list[str], after: list[str]) -> list[tuple[str, str]]:
-    file = io.BytesIO("\n".join(before).encode())
-    plan = Plan(file, OrdersApi.OMS)
-    list(plan.check())
-    file.seek(0)
-    file.truncate()
-    file.write("\n".join(after).encode())
-    return keys(plan)
+def test_the_entries_can_be_taken_again() -> None:
+    plan, _ = make_plan(A, B, A)
 
-
-@pytest.mark.parametrize(
-    ("before", "after", "sent"),
-    [
-        ([A, B], [A_OTHER, B], [("1", "NFe2")]),
-        ([A, B], [BAD, B], [("1", "NFe2")]),
-        ([A, B], [B], [("1", "NFe2")]),
-        ([A], [A, B], [("1", "NFe1")]),
-        ([A], [A, A], [("1", "NFe1")]),
-        ([A, B], [B, A], [("1", "NFe2"), ("1", "NFe1")]),
-        ([A, A_OTHER], [A], []),
-        ([BAD], [A], []),
-        ([A], [], []),
-    ],
-)
-def test_only_what_was_checked_is_sent(
-    before: list[str], after: list[str], sent: list[tuple[str, str]]
-) -> None:
-    assert changed_after_check(before, after) == sent
-
-
-def test_nothing_is_sent_from_a_file_that_was_not_checked() -> None:
-    assert keys(make_plan(A, B)) == []
-
-
-def test_the_jobs_can_be_taken_again() -> None:
-    plan = make_plan(A, B, A)
-    list(plan.check())
-
-    first, second = list(plan.rows()), list(plan.rows())
+    first, second = list(plan.entries()), list(plan.entries())
 
     assert first == second
     assert len(first) == 2
+
+
+def test_an_entry_holds_what_its_row_says() -> None:
+    plan, _ = make_plan("", B)
+
+    (entry,) = plan.entries()
+
+    assert (entry.line, entry.value, entry.type) == (2, 2499, InvoiceType.OUTPUT)
+    assert entry.invoice.invoice_number == "NFe2"
+
+
+def test_jobs_of_a_program_are_held_to_the_same_rules() -> None:
+    plan = Plan(OrdersApi.OMS)
+    job, other = (InvoiceJob(order_id="1", invoice=make_invoice(**v)) for v in ({}, {"cfop": None}))
+    contrary = InvoiceJob(order_id="1", invoice=make_invoice(invoice_value=1))
+
+    assert [*plan.add(job, 1), *plan.add(other, 2)] == []
+    assert (plan.planned, plan.duplicates) == (1, 1)
+
+    (problem,) = plan.add(contrary, 3)
+    assert problem.line == 3
+    assert counts(plan) == (0, 2, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -174,9 +163,7 @@ def test_the_jobs_can_be_taken_again() -> None:
     )
 )
 def test_the_counts_of_a_plan_always_add_up(rows: list[tuple[str, str, int]]) -> None:
-    plan = make_plan(*(make_line(*row) for row in rows))
-
-    list(plan.check())
+    plan, _ = make_plan(*(make_line(*row) for row in rows))
 
     sent = keys(plan)
     values: dict[tuple[str, str], set[int]] = {}

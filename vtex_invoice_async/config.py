@@ -25,6 +25,7 @@ __all__ = [
     "ThrottleLimits",
     "Timeouts",
     "orders_api_of",
+    "url_of",
 ]
 
 ENVIRONMENTS: Final = ("vtexcommercestable", "vtexcommercebeta")
@@ -199,11 +200,7 @@ class ClientConfig:
     @property
     def url(self) -> str:
         """Where requests go: scheme, host, port and any prefix, without a slash at the end."""
-        if self.base_url is not None:
-            scheme, _, rest = self.base_url.partition("://")
-            host, slash, path = rest.partition("/")
-            return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")
-        return f"https://{self.account}.{self.environment}.com.br"
+        return url_of(self.account, self.environment, self.base_url)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ClientConfig:
@@ -226,6 +223,15 @@ class ClientConfig:
             base_url=given["base_url"],
             orders_api=orders_api_of(found),
         )
+
+
+def url_of(account: str, environment: str | None, base_url: str | None) -> str:
+    """Return where the requests of an account go."""
+    if base_url is not None:
+        scheme, _, rest = base_url.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")
+    return f"https://{account}.{environment or ENVIRONMENTS[0]}.com.br"
 
 
 def _check_complete(given: Mapping[str, str | None]) -> None:

@@ -8,8 +8,7 @@ from typing import TypeVar
 
 import click
 
-from vtex_invoice_async.errors import ConfigError, VtexInvoiceError
-from vtex_invoice_async.jobs.summary import Exit
+from vtex_invoice_async.errors import ConfigError, JournalError, VtexInvoiceError
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["main", "run"]
@@ -18,6 +17,13 @@ F = TypeVar("F", bound=Callable[..., object])
 
 EXTRA = {"click", "dotenv", "rich"}
 """What the `cli` extra brings."""
+
+STATES = (
+    *("confirmed", "rejected", "not_sent", "in_doubt", "absent", "conflict", "held", "planned"),
+)
+
+USAGE = 2
+INTERNAL = 70
 
 
 def run() -> int:
@@ -29,19 +35,24 @@ def run() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except ConfigError as error:
-        click.echo(f"vtex-invoice: {error}", err=True)
-        return Exit.USAGE
     except VtexInvoiceError as error:
         click.echo(f"vtex-invoice: {error}", err=True)
-        return Exit.INTERNAL
+        return _exit_of(error)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in EXTRA:
             raise
         traceback.print_exc()
-        click.echo("vtex-invoice: this is a bug; what was sent is not known here", err=True)
-        return Exit.INTERNAL
+        click.echo("vtex-invoice: this is a bug; `status` knows what was sent", err=True)
+        return INTERNAL
     return code if isinstance(code, int) else 0
+
+
+def _exit_of(error: VtexInvoiceError) -> int:
+    if isinstance(error, JournalError):
+        from vtex_invoice_async.cli.journal import exit_of
+
+        return exit_of(error)
+    return USAGE if isinstance(error, ConfigError) else INTERNAL
 
 
 def account_options(command: F) -> F:
@@ -62,6 +73,62 @@ def account_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def journal_option(command: F) -> F:
+    """Add the option that chooses a journal."""
+    told = "Where the journal is; by default, that of the account in $XDG_STATE_HOME/vtex-invoice."
+    return click.option("--journal", type=click.Path(dir_okay=False), help=told)(command)
+
+
+def resend_option(command: F) -> F:
+    """Add the option that lets a refund be sent again."""
+    told = "Send an Input once more where VTEX does not have it; it refunds a shopper."
+    return click.option("--resend-input", is_flag=True, help=told)(command)
+
+
+def pace_options(command: F) -> F:
+    """Add the options of a command that calls VTEX."""
+    for option in (
+        click.option("--concurrency", type=click.IntRange(1, 1_024), default=64, show_default=True),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0.1, 3_600),
+            help="Seconds that one attempt may take.",
+        ),
+        click.option(
+            "--rate",
+            type=click.FloatRange(0.001, 1_000_000),
+            help="Requests a second; by default it is found out.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout."),
+        click.option("--quiet", is_flag=True, help="Neither progress nor summary."),
+    ):
+        command = option(command)
+    return command
+
+
+def work_options(command: F) -> F:
+    """Add the options of a command that runs over a journal."""
+    window = click.option(
+        "--settle-window",
+        type=click.FloatRange(0.1, 86_400),
+        default=300,
+        show_default=True,
+        help="Seconds in which VTEX may still show an invoice that is in doubt.",
+    )
+    return journal_option(pace_options(window(command)))
+
+
+def _states(
+    _: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the names of states, which may be given with hyphens, with underscores."""
+    found = tuple(name.replace("-", "_") for name in names)
+    for name in found:
+        if name not in STATES:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(STATES)}", param=parameter)
+    return found
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,39 +154,91 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @account_options
-@click.option("--concurrency", type=click.IntRange(1, 1_024), default=64, show_default=True)
-@click.option(
-    "--timeout", type=click.FloatRange(0.1, 3_600), help="Seconds that one attempt may take."
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(0.001, 1_000_000),
-    help="Requests a second; by default it is found out.",
-)
-@click.option(
-    "--settle-window",
-    type=click.FloatRange(0.1, 86_400),
-    default=300,
-    show_default=True,
-    help="Seconds in which VTEX may still show an invoice that is in doubt.",
-)
+@work_options
+@resend_option
 @click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
+@click.option("--strict", is_flag=True, help="Send nothing of a file with warnings.")
 @click.option(
     "--sandbox",
     is_flag=True,
     help="Rehearse: send to a private sandbox instead; no account is needed.",
 )
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
-@click.option("--quiet", is_flag=True, help="Neither progress nor summary.")
 @click.pass_context
 def send(context: click.Context, /, **_: object) -> int:
     """Send the invoices of FILE, one JSON object a line; `-` is standard input.
 
-    The whole file is checked before the first invoice is sent.
+    The whole file is checked before the first invoice is sent. The journal keeps what became of
+    each: what it has confirmed is not sent again.
     """
     from vtex_invoice_async.cli.send import SendOptions, run_send
 
     return run_send(SendOptions(**context.params))
+
+
+@main.command()
+@account_options
+@work_options
+@resend_option
+@click.pass_context
+def resume(context: click.Context, /, **_: object) -> int:
+    """Go on with what earlier runs left: to be sent, or to be found out."""
+    from vtex_invoice_async.cli.resume import run_resume
+    from vtex_invoice_async.cli.work import WorkOptions
+
+    return run_resume(WorkOptions(**context.params))
+
+
+@main.command()
+@account_options
+@work_options
+@click.pass_context
+def resolve(context: click.Context, /, **_: object) -> int:
+    """Read the orders of what is in doubt or absent; nothing is sent."""
+    from vtex_invoice_async.cli.resume import run_resolve
+    from vtex_invoice_async.cli.work import WorkOptions
+
+    return run_resolve(WorkOptions(**context.params))
+
+
+@main.command()
+@account_options
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object on stdout.")
+@click.pass_context
+def status(context: click.Context, /, **_: object) -> int:
+    """Say how many invoices of the journal are in which state; works beside a run."""
+    from vtex_invoice_async.cli.journal import JournalOptions, run_status
+
+    return run_status(JournalOptions(**context.params))
+
+
+@main.command()
+@account_options
+@journal_option
+@click.option("--state", multiple=True, callback=_states, help="Only those in it; may be repeated.")
+@click.pass_context
+def export(context: click.Context, /, **_: object) -> int:
+    """Write invoices of the journal to stdout, as rows that `send` reads; works beside a run."""
+    from vtex_invoice_async.cli.journal import JournalOptions, run_export
+
+    return run_export(JournalOptions(**context.params))
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@account_options
+@pace_options
+@click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
+@click.pass_context
+def track(context: click.Context, /, **_: object) -> int:
+    """Send the tracking of FILE, one JSON object a line, where its orders do not show it yet.
+
+    A row has `orderId`, `invoiceNumber`, and the keys of VTEX's PATCH or of its PUT. What fails is
+    written to stdout, as rows that this command reads. There is no journal of it.
+    """
+    from vtex_invoice_async.cli.track import TrackOptions, run_track
+
+    return run_track(TrackOptions(**context.params))
 
 
 @main.command()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import orjson
 from rich.console import Console
@@ -22,7 +24,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-__all__ = ["Ticker", "percentile", "say_json", "stderr", "table", "ticker"]
+from vtex_invoice_async.outcome import State
+
+__all__ = ["Ticker", "percentile", "say_json", "stderr", "stdout", "table", "ticker"]
 
 PLAIN_EVERY = 5.0
 """Seconds between lines where there is no terminal."""
@@ -47,64 +51,96 @@ def stderr() -> Console:
     )
 
 
+@contextmanager
+def stdout() -> Iterator[BinaryIO]:
+    """Give what data is written to, in UTF-8 whatever the locale says; raise `OSError` where it fails.
+
+    After that there is no standard output any more.
+    """
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError:
+        if sys.stdout is not None:
+            # Python flushes once more when it ends, and would fail there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.stdout = None
+        raise
+
+
 def say_json(document: object) -> None:
     """Write one JSON object to stdout; what cannot be written is said on stderr."""
-    text = orjson.dumps(document).decode() + "\n"
+    line = orjson.dumps(document) + b"\n"
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        with stdout() as file:
+            file.write(line)
     except OSError as error:
-        sys.stderr.write(f"stdout: {error.strerror}\n{text}")
-        # Python flushes once more when it ends, and would fail there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write(f"stdout: {error.strerror}\n{line.decode()}")
 
 
 class Ticker:
     """Counts the steps of a run, and shows them."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int = 0) -> None:
         self.counts: Counter[str] = Counter()
+        self.total = total
 
     def tick(self, state: str) -> None:
         """Count one more that ended in *state*."""
         self.counts[state] += 1
         self._show()
 
+    def show(self, counts: Counter[State]) -> None:
+        """Show all the steps of a run by state."""
+        begun = {state: n for state, n in counts.items() if state is not State.PLANNED}
+        self.total = counts.total()
+        self.counts = Counter({state.replace("_", " "): n for state, n in begun.items()})
+        self._show()
+
     def _show(self) -> None:
         """Show nothing."""
 
     def _words(self) -> str:
-        return ", ".join(f"{count:,} {state}" for state, count in self.counts.items())
+        return ", ".join(f"{count:,} {state}" for state, count in self.counts.items() if count)
 
 
 class _Bar(Ticker):
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        super().__init__()
+    def __init__(self, progress: Progress, task: TaskID, total: int) -> None:
+        super().__init__(total)
         self._progress = progress
         self._task = task
 
     def _show(self) -> None:
-        self._progress.update(self._task, advance=1, counts=self._words())
+        self._progress.update(
+            self._task, completed=self.counts.total(), total=self.total, counts=self._words()
+        )
 
 
 class _Lines(Ticker):
     def __init__(self, console: Console, title: str, total: int) -> None:
-        super().__init__()
+        super().__init__(total)
         self._console = console
         self._title = title
-        self._total = total
         self._spoke = time.monotonic()
 
     def _show(self) -> None:
         if time.monotonic() - self._spoke >= PLAIN_EVERY:
             self._spoke = time.monotonic()
             done = self.counts.total()
-            self._console.print(f"{self._title}: {done:,} of {self._total:,}; {self._words()}")
+            self._console.print(f"{self._title}: {done:,} of {self.total:,}; {self._words()}")
 
 
 @contextmanager
-def ticker(console: Console, title: str, total: int, *, quiet: bool = False) -> Iterator[Ticker]:
-    """Show a run of *total* steps: a bar on a terminal, else a line every few seconds."""
+def ticker(
+    console: Console, title: str, total: int = 0, *, quiet: bool = False
+) -> Iterator[Ticker]:
+    """Show a run of *total* steps, or of as many as `show` is told of.
+
+    That is a bar on a terminal, else a line every few seconds.
+    """
     if quiet:
         yield Ticker()
     elif not console.is_terminal:
@@ -119,7 +155,7 @@ def ticker(console: Console, title: str, total: int, *, quiet: bool = False) -> 
             TimeRemainingColumn(),
             console=console,
         ) as progress:
-            yield _Bar(progress, progress.add_task(title, total=total, counts=""))
+            yield _Bar(progress, progress.add_task(title, total=total, counts=""), total)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -13,8 +13,9 @@ from attrs import frozen
 
 from vtex_invoice_async.cli.display import say_json
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.sources import Row
+from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
 from vtex_invoice_async.sandbox import FaultPlan, Sandbox, read_plan
@@ -41,14 +42,15 @@ class SandboxOptions:
 def run_sandbox(options: SandboxOptions) -> int:
     """Serve until SIGINT or SIGTERM."""
     orders: int | list[Order] = options.orders
+    orders_api = OrdersApi(options.orders_api)
     if options.orders_for is not None:
-        with Path(options.orders_for).open("rb") as file:
-            plan = Plan(file, OrdersApi(options.orders_api))
-            bad = [row for row in plan.check() if row.problem.severity == "refuse"]
+        with Path(options.orders_for).open("rb") as file, Plan(orders_api) as plan:
+            rows = read_json_lines(file, plan.orders_api)
+            bad = [row for row in plan.take(rows) if row.problem.severity == "refuse"]
             if bad:
                 click.echo("\n".join(f"{options.orders_for}:{row}" for row in bad), err=True)
                 return Exit.BAD_INPUT
-            orders = orders_for(plan.rows())
+            orders = orders_for(plan.entries())
     plan_of_faults = FaultPlan() if options.faults is None else _read_faults(options)
     return asyncio.run(_serve(options, orders, plan_of_faults))
 
@@ -96,9 +98,9 @@ async def _serve(options: SandboxOptions, orders: int | list[Order], faults: Fau
     return 0
 
 
-def orders_for(rows: Iterable[Row]) -> list[Order]:
-    """Return orders that the invoices of *rows* fit on."""
+def orders_for(entries: Iterable[Entry]) -> list[Order]:
+    """Return orders that the invoices of *entries* fit on."""
     invoices: dict[str, list[Invoice]] = {}
-    for row in rows:
-        invoices.setdefault(row.job.order_id, []).append(row.job.invoice)
+    for entry in entries:
+        invoices.setdefault(entry.order_id, []).append(entry.invoice)
     return [fitting_order(order_id, found) for order_id, found in invoices.items()]

@@ -1,33 +1,72 @@
-"""A client's settings, from options, environment and file."""
+"""A client's settings, from options, environment and file; the options that commands share."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
+from attrs import evolve, frozen
 from dotenv import dotenv_values
 
+from vtex_invoice_async.config import ClientConfig, ThrottleLimits, Timeouts
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.retry import RetryPolicy
 
-__all__ = ["read_settings"]
+__all__ = ["AccountOptions", "CallOptions"]
 
 
-def read_settings(
-    *,
-    account: str | None,
-    orders_api: str | None,
-    base_url: str | None,
-    env_file: str | None,
-) -> Mapping[str, str]:
-    """Return the `VTEX_...` settings: an option goes before the environment, the environment before the file."""
-    try:
-        from_file: Mapping[str, str | None] = (
-            dotenv_values(env_file, interpolate=False) if env_file else {}
+@frozen(kw_only=True)
+class AccountOptions:
+    """The options that choose an account."""
+
+    account: str | None
+    orders_api: str | None
+    base_url: str | None
+    env_file: str | None
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The `VTEX_...` settings: options before the environment, the environment before the file."""
+        try:
+            from_file: Mapping[str, str | None] = (
+                dotenv_values(self.env_file, interpolate=False) if self.env_file else {}
+            )
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{self.env_file} cannot be read: {type(error).__name__}") from None
+        given = {
+            "VTEX_ACCOUNT": self.account,
+            "VTEX_ORDERS_API": self.orders_api,
+            "VTEX_BASE_URL": self.base_url,
+        }
+        found: dict[str, str] = {}
+        for source in (from_file, os.environ, given):
+            found.update({name: value for name, value in source.items() if value})
+        return found
+
+
+@frozen(kw_only=True)
+class CallOptions(AccountOptions):
+    """The options of a command that calls VTEX."""
+
+    concurrency: int
+    timeout: float | None
+    rate: float | None
+    as_json: bool
+    quiet: bool
+
+    def applied_to(self, config: ClientConfig, retry: RetryPolicy) -> ClientConfig:
+        """Return *config* with what the options say."""
+        timeouts = Timeouts()
+        if self.timeout is not None:
+            timeouts = Timeouts(
+                connect=min(timeouts.connect, self.timeout),
+                read=min(timeouts.read, self.timeout),
+                total=self.timeout,
+            )
+        return evolve(
+            config,
+            max_concurrency=self.concurrency,
+            timeouts=timeouts,
+            retry=retry,
+            throttle=ThrottleLimits(rate=self.rate),
         )
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{env_file} cannot be read: {type(error).__name__}") from None
-    given = {"VTEX_ACCOUNT": account, "VTEX_ORDERS_API": orders_api, "VTEX_BASE_URL": base_url}
-    found: dict[str, str] = {}
-    for source in (from_file, os.environ, given):
-        found.update({name: value for name, value in source.items() if value})
-    return found

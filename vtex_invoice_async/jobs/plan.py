@@ -2,83 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from hashlib import blake2b
-from typing import BinaryIO
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Final, Self
 
 from vtex_invoice_async.errors import Problem
-from vtex_invoice_async.jobs.sources import BadRow, Row, RowProblem, read_json_lines
-from vtex_invoice_async.vocabulary import OrdersApi
+from vtex_invoice_async.jobs.job import Entry, digest
+from vtex_invoice_async.jobs.sources import BadRow, Row, RowProblem
+from vtex_invoice_async.outcome import InvoiceJob
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = ["Plan"]
 
-_UNSOUND = b""
+# Of two rows for one invoice that differ, both are kept without a body: neither is sent.
+_SCHEMA: Final = """
+CREATE TABLE entry (
+  line INTEGER PRIMARY KEY,
+  key BLOB NOT NULL UNIQUE,
+  order_id TEXT, invoice_number TEXT, type TEXT, value INTEGER, body BLOB
+)
+"""
 
 
 class Plan:
-    """The invoices of one file, which is read twice: to check it, and to send it.
+    """The invoices of one source, in a dialect; kept on disk, so that memory stays flat.
 
-    Of each invoice it keeps two digests and a line, to tell a row that stands in the file twice.
+    The file is a temporary one that only this process can open and that goes with it.
     """
 
-    def __init__(self, file: BinaryIO, orders_api: OrdersApi) -> None:
-        self._file = file
+    def __init__(self, orders_api: OrdersApi) -> None:
         self.orders_api = orders_api
-        self._contents: dict[bytes, tuple[bytes, int]] = {}
-        """By invoice: a digest of what would be sent, and the line where it stood first."""
         self.invalid = 0
         """Rows that cannot be sent."""
         self.duplicates = 0
         """Rows that repeat another one to the letter; the invoice is sent once."""
+        # It is used by one thread at a time: first by who reads the file, then by the journal's.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA cache_size = -32768")
+        self._database.execute(_SCHEMA)
+        # What is never committed needs no sync.
+        self._database.execute("BEGIN")
 
     @property
     def planned(self) -> int:
         """How many invoices would be sent."""
-        return sum(content != _UNSOUND for content, _ in self._contents.values())
+        (count,) = self._database.execute("SELECT count(body) FROM entry").fetchone()
+        return int(count)
 
-    def check(self) -> Iterator[RowProblem]:
-        """Read the whole file; yield its warnings, and why rows cannot be sent."""
-        for row in self._rows():
+    def take(self, rows: Iterable[Row | BadRow]) -> Iterator[RowProblem]:
+        """Take all of *rows* in; yield their warnings, and why some of them cannot be sent."""
+        for row in rows:
             if isinstance(row, BadRow):
                 self.invalid += 1
                 yield from row.problems
                 if row.key is not None:
-                    yield from self._enter(row.line, _digest(row.key), _UNSOUND)
+                    yield from self._enter(row.line, row.key, None)
             else:
                 yield from row.warnings
-                yield from self._enter(row.line, _digest(row.key), _digest(row.body))
+                yield from self._enter(row.line, row.key, self._entry(row))
 
-    def _enter(self, line: int, key: bytes, content: bytes) -> Iterator[RowProblem]:
-        """Keep a row's contents under its invoice; two rows that differ spoil each other."""
-        if key not in self._contents:
-            self._contents[key] = (content, line)
+    def add(self, job: InvoiceJob, line: int) -> Iterator[RowProblem]:
+        """Take in a job that comes from no file; yield why it cannot be sent."""
+        key = f"{job.order_id}\0{job.invoice.invoice_number}".encode()
+        yield from self._enter(line, key, Entry.of(job, self.orders_api, line))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield each sound invoice once, in the order of the source."""
+        for line, order_id, number, kind, value, body in self._database.execute(
+            "SELECT line, order_id, invoice_number, type, value, body FROM entry"
+            " WHERE body IS NOT NULL ORDER BY line"
+        ):
+            yield Entry(
+                order_id=order_id,
+                invoice_number=number,
+                type=InvoiceType(kind),
+                value=value,
+                orders_api=self.orders_api,
+                body=body,
+                line=line,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def _entry(self, row: Row) -> Entry:
+        invoice = row.job.invoice
+        return Entry(
+            order_id=row.job.order_id,
+            invoice_number=invoice.invoice_number,
+            type=invoice.type,
+            value=invoice.invoice_value,
+            orders_api=self.orders_api,
+            body=row.body,
+            line=row.line,
+        )
+
+    def _enter(self, line: int, key: bytes, entry: Entry | None) -> Iterator[RowProblem]:
+        """Keep an entry under its invoice; two that differ spoil each other."""
+        values = (
+            (None,) * 5
+            if entry is None
+            else (entry.order_id, entry.invoice_number, entry.type, entry.value, entry.body)
+        )
+        added = self._database.execute(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+            (line, digest(key), *values),
+        )
+        if added.rowcount:
             return
-        known, first = self._contents[key]
-        if known == content:
-            self.duplicates += content != _UNSOUND
+        first, known = self._database.execute(
+            "SELECT line, body FROM entry WHERE key = ?", (digest(key),)
+        ).fetchone()
+        body = None if entry is None else entry.body
+        if known == body:
+            self.duplicates += body is not None
             return
         # Neither of two different rows for one invoice can be trusted.
-        self.invalid += (known != _UNSOUND) + (content != _UNSOUND)
-        self._contents[key] = (_UNSOUND, first)
+        self.invalid += (known is not None) + (body is not None)
+        self._database.execute("UPDATE entry SET body = NULL WHERE line = ?", (first,))
         message = f"stands in line {first} with other contents; keep the right one"
         problem = Problem(code="conflict", field="invoiceNumber", message=message)
         yield RowProblem(line=line, column=1, problem=problem)
-
-    def rows(self) -> Iterator[Row]:
-        """Yield each sound invoice once; a row that was changed since `check` is left out."""
-        waiting = set(self._contents)
-        for row in self._rows():
-            if isinstance(row, BadRow):
-                continue
-            key = _digest(row.key)
-            if key in waiting and self._contents[key][0] == _digest(row.body):
-                waiting.discard(key)
-                yield row
-
-    def _rows(self) -> Iterator[Row | BadRow]:
-        self._file.seek(0)
-        return read_json_lines(self._file, self.orders_api)
-
-
-def _digest(content: bytes) -> bytes:
-    return blake2b(content, digest_size=16).digest()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 __all__ = ["Ending", "Exit", "Summary", "exit_code"]
 
@@ -19,6 +20,7 @@ class Exit(IntEnum):
     BAD_INPUT = 65
     UNANSWERED = 69
     INTERNAL = 70
+    DISK = 74
     NOT_SENT = 75
     UNAUTHORIZED = 77
 
@@ -29,6 +31,9 @@ class Ending:
 
     crashed: bool = False
     """A bug of ours."""
+
+    disk_failed: bool = False
+    """The journal could not be written."""
 
     unauthorized: bool = False
     """VTEX refused the credentials or their role."""
@@ -66,11 +71,18 @@ class Summary:
     journal: str | None = None
     exit_code: int = 0
 
+    @property
+    def counts(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return asdict(self)
+
 
 def exit_code(summary: Summary, ending: Ending) -> int:
     """Return the code that says the most: who must act comes before who may wait."""
     if ending.crashed:
         return Exit.INTERNAL
+    if ending.disk_failed:
+        return Exit.DISK
     if ending.unauthorized:
         return Exit.UNAUTHORIZED
     if ending.signal is not None:

@@ -1,0 +1,155 @@
+"""What a journal holds: `vtex-invoice status`, `export`, and where journals are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+from attrs import asdict, frozen
+
+from vtex_invoice_async.cli.display import say_json, stderr, stdout, table
+from vtex_invoice_async.cli.settings import AccountOptions
+from vtex_invoice_async.config import ClientConfig, orders_api_of, url_of
+from vtex_invoice_async.errors import ConfigError, JournalBusy, JournalError, JournalFailed
+from vtex_invoice_async.jobs.job import Record
+from vtex_invoice_async.jobs.journal import Journal, header_of
+from vtex_invoice_async.jobs.lock import read_holder
+from vtex_invoice_async.jobs.sources import OURS
+from vtex_invoice_async.jobs.sqlite import lock_of
+from vtex_invoice_async.jobs.store import Header
+from vtex_invoice_async.jobs.summary import Exit
+from vtex_invoice_async.outcome import State
+
+__all__ = ["JournalOptions", "default_path", "exit_of", "path_of", "run_export", "run_status"]
+
+SHOWN_RUNS = 5
+
+
+@frozen(kw_only=True)
+class JournalOptions(AccountOptions):
+    """The options of a command that only reads a journal."""
+
+    journal: str | None
+    state: tuple[str, ...] = ()
+    as_json: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Where the journal is: given, or where that of the account is by default."""
+        if self.journal is not None:
+            return Path(self.journal)
+        settings = self.settings
+        account = settings.get("VTEX_ACCOUNT")
+        if account is None:
+            raise ConfigError("say which journal: give --journal, or VTEX_ACCOUNT")
+        environment, base_url = settings.get("VTEX_ENVIRONMENT"), settings.get("VTEX_BASE_URL")
+        url = url_of(account, environment, base_url)
+        return default_path(header_of(account=account, url=url, orders_api=orders_api_of(settings)))
+
+
+def path_of(given: str | None, config: ClientConfig) -> Path:
+    """Return where the journal for a client of *config* is."""
+    if given is not None:
+        return Path(given)
+    return default_path(
+        header_of(account=config.account, url=config.url, orders_api=config.orders_api)
+    )
+
+
+def default_path(header: Header) -> Path:
+    """Return where the journal of an account is by default: one for all of its files."""
+    state = os.environ.get("XDG_STATE_HOME") or ""
+    # What is not absolute has to be ignored: https://specifications.freedesktop.org/basedir-spec
+    folder = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    _, _, authority = header.origin.partition("://")
+    host, _, port = authority.rpartition(":")
+    name = f"{header.account}@{host.strip('[]').replace(':', '_')}-{port}-{header.family}.db"
+    return folder / "vtex-invoice" / name
+
+
+def exit_of(error: JournalError) -> int:
+    """Return the exit code of a journal that cannot be used."""
+    if isinstance(error, JournalBusy):
+        return Exit.NOT_SENT
+    return Exit.DISK if isinstance(error, JournalFailed) else Exit.BAD_INPUT
+
+
+def run_status(options: JournalOptions) -> int:
+    """Say what the journal holds, and who works on it."""
+    return asyncio.run(_status(options))
+
+
+async def _status(options: JournalOptions) -> int:
+    path = options.path
+    async with Journal.read(path) as journal:
+        counts = await journal.counts()
+        runs = await journal.runs(SHOWN_RUNS)
+        header = journal.header
+    holder = read_holder(lock_of(path))
+    every = {str(state): counts[state] for state in State if state is not State.INVALID}
+    if options.as_json:
+        said = {
+            "journal": str(path),
+            **asdict(header),
+            "invoices": counts.total(),
+            **every,
+            "running": None if holder is None else asdict(holder),
+            "runs": [asdict(run) for run in runs],
+        }
+        say_json(said)
+        return 0
+    figures = [("invoices", f"{counts.total():,}")]
+    figures += [(name.replace("_", " "), f"{count:,}") for name, count in every.items() if count]
+    console = stderr()
+    console.print(table(f"{path}\n{header.account} at {header.origin} ({header.family})", figures))
+    for run in runs:
+        ended = f"ended {run.ended_at}" if run.ended_at else "has not ended"
+        code = f", exit code {run.counts['exit_code']}" if run.counts else ""
+        console.print(f"{run.command}: began {run.started_at}, {ended}{code}")
+    if holder is not None:
+        console.print(f"A run holds it: {holder}")
+    return 0
+
+
+def run_export(options: JournalOptions) -> int:
+    """Write rows of the journal to stdout, as `send` reads them."""
+    try:
+        with stdout() as file:
+            asyncio.run(_export(options, file))
+    except BrokenPipeError:
+        pass  # whoever reads it has seen enough
+    except OSError as error:
+        stderr().print(f"stdout: {error.strerror}; the export is not whole")
+        return Exit.DISK
+    return 0
+
+
+async def _export(options: JournalOptions, file: BinaryIO) -> None:
+    states = {State(name) for name in options.state} or set(State)
+    async with Journal.read(options.path) as journal:
+        async for record in journal.records(states):
+            file.write(orjson.dumps(_row(record)) + b"\n")
+
+
+def _row(record: Record) -> Mapping[str, Any]:
+    named = {
+        "orderId": record.order_id,
+        "invoiceNumber": record.invoice_number,
+        "type": record.type,
+    }
+    ours = {
+        "line": record.line,
+        "state": record.state,
+        "confirmedBy": record.confirmed_by,
+        "receipt": record.receipt,
+        "date": record.date,
+        "attempts": record.attempts,
+        "status": record.status,
+        "code": record.code,
+        "message": record.message,
+    }
+    return {**named, **record.document, OURS: ours}

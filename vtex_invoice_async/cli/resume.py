@@ -1,0 +1,47 @@
+"""`vtex-invoice resume` and `resolve`: go on with what a journal holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from attrs import evolve
+
+from vtex_invoice_async.cli.display import stderr
+from vtex_invoice_async.cli.journal import exit_of, path_of
+from vtex_invoice_async.cli.work import Go, WorkOptions, tell, work
+from vtex_invoice_async.config import ClientConfig
+from vtex_invoice_async.errors import JournalError
+from vtex_invoice_async.jobs.journal import Journal
+from vtex_invoice_async.jobs.summary import Exit, Summary
+
+__all__ = ["run_resolve", "run_resume"]
+
+
+def run_resume(options: WorkOptions) -> int:
+    """Go on with what is not final; return the exit code."""
+    return _run(options, lambda runner, told: runner.resume(told), "send or to find out")
+
+
+def run_resolve(options: WorkOptions) -> int:
+    """Read the orders of what is in doubt or absent; return the exit code."""
+    return _run(options, lambda runner, told: runner.resolve(told), "find out")
+
+
+def _run(options: WorkOptions, go: Go, what: str) -> int:
+    console = stderr()
+    config = ClientConfig.from_env(options.settings)
+    path = path_of(options.journal, config)
+    try:
+        # One that is made here would hold nothing, and hide that another one was meant.
+        if not os.path.lexists(path):
+            raise JournalError(f"there is no journal {path}; `send` makes one")
+        summary = asyncio.run(work(go, Journal.open(path, config), config, options, console))
+    except JournalError as error:
+        console.print(f"vtex-invoice: {error}")
+        summary = Summary(journal=str(path), exit_code=exit_of(error))
+    if summary.exit_code == 0 and not summary.planned:
+        console.print(f"There is nothing left to {what} in {path}.")
+        summary = evolve(summary, exit_code=Exit.BAD_INPUT)
+    tell(summary, options, str(path), console)
+    return summary.exit_code

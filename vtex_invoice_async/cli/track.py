@@ -1,0 +1,329 @@
+"""`vtex-invoice track`: tracking from a file, sent where the orders do not show it yet."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import Final
+
+from attrs import asdict, frozen
+from rich.console import Console
+
+from vtex_invoice_async.bulk import work_through
+from vtex_invoice_async.circuit import Circuit
+from vtex_invoice_async.cli.check import opened, tell_problems, tell_unsent
+from vtex_invoice_async.cli.display import Ticker, say_json, stderr, table, ticker
+from vtex_invoice_async.cli.settings import CallOptions
+from vtex_invoice_async.client import VtexInvoiceClient
+from vtex_invoice_async.config import ClientConfig
+from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited, Rejected
+from vtex_invoice_async.jobs.summary import Ending, Exit
+from vtex_invoice_async.jobs.tracking import (
+    TrackingPlan,
+    TrackingRow,
+    TrackSummary,
+    lines_shown,
+)
+from vtex_invoice_async.models import Order
+from vtex_invoice_async.outcome import State, state_of
+from vtex_invoice_async.retry import RetryPolicy
+
+__all__ = ["TrackOptions", "run_track"]
+
+SKIPPED: Final = "skipped"
+NOT_BEGUN: Final = "it was not begun"
+
+
+@frozen(kw_only=True)
+class TrackOptions(CallOptions):
+    """The options of the command."""
+
+    file: str
+    skip_invalid: bool
+
+
+def run_track(options: TrackOptions) -> int:
+    """Check the file, send what is new in it, say how it went; return the exit code."""
+    console = stderr()
+    with opened(options.file) as file:
+        # Nobody waits for a single row; a run ends when VTEX is given up.
+        policy = RetryPolicy(deadline=None)
+        config = options.applied_to(ClientConfig.from_env(options.settings), policy)
+        plan = TrackingPlan(file, config.orders_api)
+        sound = _is_sound(plan, options, console)
+    if sound:
+        summary = asyncio.run(_track(plan, config, options, console))
+    else:
+        summary = TrackSummary(
+            planned=plan.planned,
+            not_sent=plan.planned,
+            invalid=plan.invalid,
+            duplicates=plan.duplicates,
+            exit_code=Exit.BAD_INPUT,
+        )
+    _tell(summary, options, console)
+    return summary.exit_code
+
+
+def _is_sound(plan: TrackingPlan, options: TrackOptions, console: Console) -> bool:
+    """Check every row; say what is wrong and whether anything may be sent."""
+    # A row that is left out of a run has to be named.
+    tell_problems(plan.check(), options.file, console, all_=options.skip_invalid)
+    if plan.invalid and not options.skip_invalid:
+        tell_unsent(plan.invalid, console)
+        return False
+    if not plan.planned:
+        console.print("There is nothing to send: no line holds sound tracking.")
+        return False
+    return True
+
+
+class _Run:
+    """One run over a plan: what it has seen, and what makes it stop."""
+
+    def __init__(
+        self,
+        plan: TrackingPlan,
+        client: VtexInvoiceClient,
+        console: Console,
+        main: asyncio.Task[object],
+    ) -> None:
+        self.ticker = Ticker()
+        self.signal: int | None = None
+        self.crashed = False
+        self._orders = list(plan.orders())
+        self._left = {row.line: row for rows in self._orders for row in rows}
+        """By line: the rows of which it is not known yet how they end."""
+        self._in_flight: set[int] = set()
+        self._plan = plan
+        self._client = client
+        self._console = console
+        self._main = main
+        self._closing: asyncio.Future[None] | None = None
+        self._stopped = asyncio.Event()
+        self._reads = Circuit()
+        """The client's own holds back what it sends, and lets reads through."""
+        self._states: Counter[str] = Counter()
+        self._unauthorized = False
+        self._answered = False
+
+    @property
+    def planned(self) -> int:
+        """How many rows there are."""
+        return self._states.total() + len(self._left)
+
+    def orders(self) -> Iterator[Sequence[TrackingRow]]:
+        """Yield the rows of one order after the other until something stops the run."""
+        for rows in self._orders:
+            if self._stopped.is_set():
+                return
+            yield rows
+
+    def interrupt(self, number: int) -> None:
+        """Drain at the first signal; leave at once at the second."""
+        if self.signal is not None:
+            self._main.cancel()
+            return
+        self.signal = number
+        self._stopped.set()
+        self._console.print(
+            "Interrupted: no more are sent, those in flight are awaited; once more to leave at once."
+        )
+        self._closing = asyncio.ensure_future(self._client.aclose())
+
+    async def take(self, rows: Sequence[TrackingRow]) -> None:
+        """Read the order of *rows* once; send what it does not show, one row after the other."""
+        order = await self._read(rows)
+        if order is None:
+            return
+        shown = lines_shown(rows, order)
+        failed: dict[str, int] = {}
+        for row in rows:
+            number = row.operation.invoice_number
+            if row.line in shown:
+                self._end(row, SKIPPED)
+            elif number in failed:
+                # News that overtakes what came before it would be undone when that is sent again.
+                told = f"line {failed[number]}, of the same invoice, has to go before it"
+                self._fail(row, State.NOT_SENT, told)
+            elif self._stopped.is_set():
+                return
+            elif not await self._send(row):
+                failed[number] = row.line
+
+    async def _read(self, rows: Sequence[TrackingRow]) -> Order | None:
+        """Read the order of *rows*; where that cannot be done, none of them is sent."""
+        if not await self._has_turn():
+            return None
+        probe = self._reads.is_open
+        try:
+            order = await self._client.get_order(rows[0].operation.order_id)
+        except (ConfigError, CallError) as error:
+            self._learn(error, probe=probe)
+            # A read sends nothing: only a refusal is more than that.
+            state = State.REJECTED if isinstance(error, Rejected) else State.NOT_SENT
+            for row in rows:
+                self._fail(row, state, f"the order could not be read: {error}", error)
+            return None
+        self._learn(None, probe=probe)
+        return order
+
+    async def _has_turn(self) -> bool:
+        """Wait while VTEX does not answer; say whether to go on."""
+        clock = asyncio.get_running_loop().time
+        while not self._stopped.is_set():
+            wait = self._reads.wait(clock())
+            if wait <= 0:
+                return True
+            if self._reads.is_over(clock()):
+                self._stop("VTEX does not answer: no more are sent.")
+                break
+            try:
+                async with asyncio.timeout(wait):
+                    await self._stopped.wait()
+            except TimeoutError:
+                pass
+        return False
+
+    async def _send(self, row: TrackingRow) -> bool:
+        """Send a row; say whether VTEX confirmed it."""
+        self._in_flight.add(row.line)
+        try:
+            await self._client.send(row.operation)
+        except (ConfigError, CallError) as error:
+            self._learn(error)
+            self._fail(row, state_of(error), str(error), error)
+            return False
+        self._learn(None)
+        self._end(row, State.CONFIRMED)
+        return True
+
+    def _learn(self, error: ConfigError | CallError | None, *, probe: bool | None = None) -> None:
+        """See whether VTEX answered, and whether to go on; *probe* is told of a read."""
+        if isinstance(error, ConfigError):
+            return
+        status = None if error is None else error.status
+        throttled = isinstance(error, RateLimited)
+        answered = error is None or throttled or (status is not None and status < 500)
+        self._answered |= answered
+        if probe is not None:
+            now = asyncio.get_running_loop().time()
+            self._reads.see(now, answered=answered, probe=probe)
+        if status in {401, 403}:
+            self._unauthorized = True
+            self._stop("VTEX refuses the credentials or their role: no more are sent.")
+        # Without a deadline of its own, a row that got no turn means that none will.
+        elif throttled or (isinstance(error, NotSent) and error.attempts == 0):
+            self._stop("VTEX has no turn for this account: no more are sent.")
+
+    def _stop(self, told: str) -> None:
+        """Begin no more; say why, if nothing else has stopped it before."""
+        if not self._stopped.is_set():
+            self._console.print(told)
+        self._stopped.set()
+
+    def _end(self, row: TrackingRow, state: str) -> None:
+        del self._left[row.line]
+        self._in_flight.discard(row.line)
+        self._states[state] += 1
+        self.ticker.tick(state.replace("_", " "))
+
+    def _fail(
+        self,
+        row: TrackingRow,
+        state: State,
+        told: str,
+        error: ConfigError | CallError | None = None,
+    ) -> None:
+        """Name a row on stderr, and write it to stdout, where it can be sent from again."""
+        if told != NOT_BEGUN:
+            number = row.operation.invoice_number
+            self._console.print(f"line {row.line}, invoice {number}, {state}: {told}")
+        self._end(row, state)
+        say_json(row.failed(state, error if isinstance(error, CallError) else None, told))
+
+    def summary(self, elapsed: float) -> TrackSummary:
+        """Return the counts; a row that was in flight and never heard of again is in doubt."""
+        never_begun = len(self._left) - len(self._in_flight)
+        if never_begun:
+            self._console.print(f"Not begun: {never_begun:,} rows.")
+        for row in list(self._left.values()):
+            if row.line in self._in_flight:
+                told = "it was in flight; read the order before sending it again"
+                self._fail(row, State.IN_DOUBT, told)
+            else:
+                self._fail(row, State.NOT_SENT, NOT_BEGUN)
+        counted = TrackSummary(
+            planned=self.planned,
+            confirmed=self._states[State.CONFIRMED],
+            skipped=self._states[SKIPPED],
+            rejected=self._states[State.REJECTED],
+            not_sent=self._states[State.NOT_SENT],
+            in_doubt=self._states[State.IN_DOUBT],
+            invalid=self._plan.invalid,
+            duplicates=self._plan.duplicates,
+            elapsed_s=round(elapsed, 3),
+        )
+        ending = Ending(
+            crashed=self.crashed,
+            unauthorized=self._unauthorized,
+            unanswered=not self._answered,
+            signal=self.signal,
+        )
+        return counted.ended_by(ending)
+
+
+async def _track(
+    plan: TrackingPlan, config: ClientConfig, options: TrackOptions, console: Console
+) -> TrackSummary:
+    main = asyncio.current_task()
+    assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
+    client = VtexInvoiceClient(config)
+    run = _Run(plan, client, console, main)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, run.interrupt, number)
+    started = time.perf_counter()
+    try:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(client)
+            run.ticker = stack.enter_context(
+                ticker(console, "tracking", run.planned, quiet=options.quiet)
+            )
+            orders = work_through(
+                run.orders(),
+                run.take,
+                width=options.concurrency,
+                grace=config.timeouts.total,
+                # What is not taken any more ends as a row that was not begun.
+                ready=lambda: None,
+            )
+            async for _ in await stack.enter_async_context(aclosing(orders)):
+                pass  # each row is told as it ends
+    except asyncio.CancelledError:
+        if run.signal is None:
+            raise
+    except Exception:  # noqa: BLE001  the counts are still owed to the user
+        run.crashed = True
+        console.print(traceback.format_exc())
+    return run.summary(time.perf_counter() - started)
+
+
+def _tell(summary: TrackSummary, options: TrackOptions, console: Console) -> None:
+    counts = asdict(summary)
+    figures = [
+        (name.replace("_", " "), f"{count:,}")
+        for name, count in counts.items()
+        if type(count) is int
+        and name != "exit_code"
+        and (count or name in {"planned", "confirmed"})
+    ]
+    if not options.quiet:
+        console.print(table(f"{options.file} in {summary.elapsed_s:.1f} s", figures))
+    if options.as_json:
+        say_json(counts)

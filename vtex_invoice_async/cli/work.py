@@ -1,0 +1,187 @@
+"""A run over a journal on a terminal: what is told of it, how a signal ends it, what it comes to."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, TypeAlias
+
+import orjson
+from attrs import asdict, frozen
+from rich.console import Console
+
+from vtex_invoice_async.cli.display import Ticker, say_json, table, ticker
+from vtex_invoice_async.cli.settings import CallOptions
+from vtex_invoice_async.client import VtexInvoiceClient
+from vtex_invoice_async.config import ClientConfig
+from vtex_invoice_async.errors import VtexInvoiceError
+from vtex_invoice_async.jobs.events import Event, Lost, Moved, Refused, Stopped
+from vtex_invoice_async.jobs.journal import Journal
+from vtex_invoice_async.jobs.runner import Runner
+from vtex_invoice_async.jobs.summary import Summary
+from vtex_invoice_async.outcome import State
+from vtex_invoice_async.retry import RetryPolicy
+
+__all__ = ["Go", "WorkOptions", "tell", "work"]
+
+Go: TypeAlias = Callable[[Runner, Mapping[str, Any]], Awaitable[Summary]]
+
+
+@frozen(kw_only=True)
+class WorkOptions(CallOptions):
+    """The options of a command that runs over a journal."""
+
+    journal: str | None
+    settle_window: float
+    resend_input: bool = False
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """How patient a run is."""
+        # Past twice the window nothing more comes to light.
+        patience = min(RetryPolicy().resolve_for, 2 * self.settle_window)
+        return RetryPolicy(settle_window=self.settle_window, resolve_for=patience)
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What the journal keeps of them: how the run went about it."""
+        names = ("concurrency", "timeout", "rate", "settle_window", "resend_input")
+        return {name: getattr(self, name) for name in names}
+
+    def resume_command(self, journal: str) -> str:
+        """Return what to type to go on."""
+        given = {
+            "--account": self.account,
+            "--orders-api": self.orders_api,
+            "--base-url": self.base_url,
+            "--env-file": self.env_file,
+            "--journal": journal,
+        }
+        words = [word for name, value in given.items() if value for word in (name, value)]
+        return shlex.join(["vtex-invoice", "resume", *words])
+
+
+async def work(
+    go: Go, journal: Journal, config: ClientConfig, options: WorkOptions, console: Console
+) -> Summary:
+    """Run *go* to its end, as people watch and interrupt it, and return what it comes to."""
+    main = asyncio.current_task()
+    assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
+    shown = _Shown(console, main)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, shown.interrupt, number)
+    try:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(journal)
+            client = await stack.enter_async_context(
+                _client(options.applied_to(config, options.policy), console)
+            )
+            shown.runner = runner = Runner(
+                client, journal, resend_input=options.resend_input, watch=shown.see
+            )
+            shown.client = client
+            shown.ticker = stack.enter_context(ticker(console, "invoices", quiet=options.quiet))
+            summary = await go(runner, options.told)
+            if runner.failure is not None:
+                shown.explain(runner.failure)
+    except asyncio.CancelledError:
+        # The second signal: what is in flight stays as the journal has it, in doubt.
+        if shown.runner is None or shown.runner.progress.signal is None:
+            raise
+        summary = shown.runner.summary()
+    return summary
+
+
+def _client(config: ClientConfig, console: Console) -> VtexInvoiceClient:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        client = VtexInvoiceClient(config)
+    for warning in warned:
+        console.print(f"warning: {warning.message}")
+    return client
+
+
+class _Shown:
+    """What people see of a run, and how they end it."""
+
+    def __init__(self, console: Console, main: asyncio.Task[object]) -> None:
+        self.runner: Runner | None = None
+        self.client: VtexInvoiceClient | None = None
+        self.ticker = Ticker()
+        self._console = console
+        self._main = main
+        self._closing: asyncio.Future[None] | None = None
+
+    def interrupt(self, number: int) -> None:
+        """Drain at the first signal; leave at once at the second."""
+        if self.runner is None or self.runner.progress.signal is not None:
+            self._main.cancel()
+            return
+        self.runner.stop(
+            "Interrupted: those in flight are awaited; once more to leave at once",
+            signal=number,
+        )
+
+    def see(self, event: Event) -> None:
+        """Tell of what happened where it needs a person."""
+        match event:
+            case Moved(record=record, error=error):
+                told = "its order shows it" if record.confirmed_by == "order" else error
+                if told is not None:
+                    self._name(record.line, record.invoice_number, record.state, told)
+                if self.runner is not None:
+                    self.ticker.show(self.runner.progress.counts)
+            case Refused(entry=entry, state=state):
+                told = f"the journal has it as {state}, with other contents"
+                self._name(entry.line, entry.invoice_number, State.CONFLICT, told)
+            case Stopped(reason=reason, for_good=for_good):
+                self._console.print(f"{reason}. No more are sent.")
+                if for_good and self.client is not None and self._closing is None:
+                    # What waits for its turn, or between two attempts, need not wait for it.
+                    self._closing = asyncio.ensure_future(self.client.aclose())
+            case Lost(record=record, state=state, facts=facts):
+                self._tell_lost(record.order_id, record.invoice_number, state, facts)
+
+    def explain(self, failure: Exception) -> None:
+        """Tell what ended the run."""
+        if isinstance(failure, VtexInvoiceError):
+            self._console.print(f"vtex-invoice: {failure}")
+        else:
+            self._console.print("".join(traceback.format_exception(failure)))
+            self._console.print("vtex-invoice: this is a bug; the counts are those of the journal")
+
+    def _name(
+        self, line: int | None, number: str, state: State, told: VtexInvoiceError | str
+    ) -> None:
+        self._console.print(f"line {line}, invoice {number}, {state}: {told}")
+
+    def _tell_lost(
+        self, order_id: str, number: str, state: State, facts: Mapping[str, Any]
+    ) -> None:
+        """Say on stderr what the journal could not take, so that it is somewhere."""
+        lost = {"orderId": order_id, "invoiceNumber": number, "state": state, **facts}
+        self._console.print(orjson.dumps(lost).decode())
+
+
+def tell(summary: Summary, options: WorkOptions, title: str, console: Console) -> None:
+    """Tell what a run came to, and how to go on from there."""
+    figures = [
+        (name.replace("_", " "), f"{count:,}")
+        for name, count in asdict(summary).items()
+        if type(count) is int
+        and name != "exit_code"
+        and (count or name in {"planned", "confirmed"})
+    ]
+    if not options.quiet:
+        console.print(table(f"{title} in {summary.elapsed_s:.1f} s", figures))
+    open_ones = summary.not_sent + summary.in_doubt + summary.absent + summary.held
+    if open_ones and summary.journal is not None and summary.exit_code != 0:
+        console.print(f"Go on with: {options.resume_command(summary.journal)}")
+    if options.as_json:
+        say_json(asdict(summary))

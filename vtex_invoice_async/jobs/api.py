@@ -1,0 +1,87 @@
+"""What a program calls: runs over a journal, without a command line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+
+from vtex_invoice_async.client import VtexInvoiceClient
+from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.jobs.journal import Journal
+from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.runner import Runner
+from vtex_invoice_async.jobs.summary import Summary
+from vtex_invoice_async.outcome import InvoiceJob
+
+__all__ = ["resolve", "resume", "run"]
+
+BREATH = 100
+"""Jobs that are taken in without letting the loop go on."""
+
+MOST_PROBLEMS = 50
+
+
+async def run(
+    client: VtexInvoiceClient,
+    jobs: Iterable[InvoiceJob] | AsyncIterable[InvoiceJob],
+    journal: Journal,
+    *,
+    resend_input: bool = False,
+) -> Summary:
+    """Send the invoices of *jobs*, each once whatever happens, and return the counts.
+
+    All of *jobs* are taken in and checked before the first is sent; what the journal has confirmed
+    is not sent again. Doubts are read for to the end of the settle window. An Output that VTEX does
+    not have by then is sent once more, an Input, which refunds a shopper, only with *resend_input*.
+
+    Raises `InvalidInvoice` where a job cannot be sent or contradicts another one, and nothing was;
+    `JournalFailed` where the disk refuses a write, after which nothing more was sent. What is not
+    final then, or when it is cancelled, is for `resume`.
+    """
+    with Plan(client.config.orders_api) as plan:
+        await _take_in(plan, jobs)
+        runner = Runner(client, journal, resend_input=resend_input)
+        return _unless_failed(runner, await runner.send(plan))
+
+
+async def resume(
+    client: VtexInvoiceClient, journal: Journal, *, resend_input: bool = False
+) -> Summary:
+    """Go on with what earlier runs left: what is not confirmed, rejected or in conflict."""
+    runner = Runner(client, journal, resend_input=resend_input)
+    return _unless_failed(runner, await runner.resume())
+
+
+async def resolve(client: VtexInvoiceClient, journal: Journal) -> Summary:
+    """Read the orders of what is in doubt, or was absent, until it is known; send nothing."""
+    runner = Runner(client, journal)
+    return _unless_failed(runner, await runner.resolve())
+
+
+def _unless_failed(runner: Runner, summary: Summary) -> Summary:
+    if runner.failure is not None:
+        raise runner.failure
+    return summary
+
+
+async def _take_in(plan: Plan, jobs: Iterable[InvoiceJob] | AsyncIterable[InvoiceJob]) -> None:
+    problems: list[Problem] = []
+    place = 0
+    async for job in _each(jobs):
+        place += 1
+        if place % BREATH == 0:
+            await asyncio.sleep(0)
+        problems += [found.problem for found in plan.add(job, place)][:MOST_PROBLEMS]
+    if problems:
+        raise InvalidInvoice(problems[:MOST_PROBLEMS])
+
+
+async def _each(
+    jobs: Iterable[InvoiceJob] | AsyncIterable[InvoiceJob],
+) -> AsyncIterator[InvoiceJob]:
+    if isinstance(jobs, AsyncIterable):
+        async for job in jobs:
+            yield job
+    else:
+        for job in jobs:
+            yield job
