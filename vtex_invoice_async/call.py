@@ -32,7 +32,7 @@ class Call(Generic[R]):
     """Whether it is a look at an order in doubt, which must not queue behind what is sent."""
 
     intend: Callable[[], Awaitable[None]] | None = None
-    """Awaited before each attempt, its turn having come; what it raises is raised, and nothing sent."""
+    """Awaited before the first byte of each attempt; what it raises is raised, and nothing is sent."""
 
     attempts: int = 0
     """All of them."""

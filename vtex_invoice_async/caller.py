@@ -177,8 +177,6 @@ class Caller:
             slots = await self.turns.take(call)
             try:
                 self.check(call)
-                if call.intend is not None:
-                    await call.intend()
                 reply = await self._transport.send(call.request, self._begin(call))
                 self._learn(call, reply)
             finally:
@@ -208,7 +206,7 @@ class Caller:
     def _begin(self, call: Call[Any]) -> Mark:
         call.attempts += 1
         call.sent_at = self.time()
-        call.mark = Mark()
+        call.mark = Mark(intend=call.intend)
         return call.mark
 
     def _learn(self, call: Call[Any], reply: Reply | NoReply) -> None:

@@ -195,8 +195,8 @@ class VtexInvoiceClient:
     ) -> Receipt:
         """Send an invoice whose intent is written down first, as a journal or an outbox needs it.
 
-        *intend* is awaited before each attempt, once its turn has come and before a byte of it
-        leaves; what it raises ends the call, and that attempt is not made. There is no deadline and
+        *intend* is awaited in each attempt, once it has its turn and a connection and before a byte
+        of it leaves; what it raises ends the call, and nothing leaves. There is no deadline and
         no look at the order: where VTEX may have acted, `OutcomeUnknown` is raised at once, and its
         doubt is for `resolve`. Else it raises what `notify_invoice` raises.
         """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from io import BytesIO
 from typing import Final
@@ -36,6 +37,9 @@ class Mark:
     age: int = 0
     """Of the credentials that it carried: how many had been given out by then."""
 
+    intend: Callable[[], Awaitable[None]] | None = None
+    """Awaited on a connection that stands, before anything is sent; what it raises is raised."""
+
 
 _mark: ContextVar[Mark] = ContextVar("the mark of the attempt in this task")
 
@@ -55,6 +59,8 @@ class _MarkedRequest(aiohttp.ClientRequest):
         mark = _mark.get()
         if mark.bytes_left:
             raise _SentBeforeError
+        if mark.intend is not None:
+            await mark.intend()
         mark.bytes_left = True
         return await super().send(conn)
 

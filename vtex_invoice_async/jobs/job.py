@@ -35,7 +35,7 @@ __all__ = [
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     # The way through IN_DOUBT is the only one to VTEX: an intent that was not settled is a doubt.
-    State.PLANNED: frozenset({State.PLANNED, State.IN_DOUBT, State.HELD}),
+    State.PLANNED: frozenset({State.PLANNED, State.IN_DOUBT, State.NOT_SENT, State.HELD}),
     State.IN_DOUBT: frozenset(
         {
             *(State.IN_DOUBT, State.CONFIRMED, State.REJECTED, State.NOT_SENT),

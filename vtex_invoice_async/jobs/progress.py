@@ -90,10 +90,14 @@ class Progress:
         self._asked = True
         if isinstance(error, ConfigError):
             return None
-        self.answered |= error.status is not None
+        throttled = isinstance(error, RateLimited)
+        self.answered |= throttled or error.status is not None
         if error.status in {401, 403}:
             self._unauthorized = True
             return End("VTEX refuses the credentials or their role", for_good=True)
+        if throttled:
+            told = "VTEX asks for a pause that is longer than a run waits"
+            return End(told, for_good=False)
         if was_read:
             never = error.status is None
             return End(f"VTEX cannot be reached: {error.reason}", for_good=True) if never else None
@@ -104,8 +108,6 @@ class Progress:
         # A job has no deadline of its own: one that got no turn means that none will.
         if isinstance(error, NotSent) and error.attempts == 0:
             return End("VTEX has not answered for too long", for_good=True)
-        if isinstance(error, RateLimited):
-            return End("VTEX asks for a pause that is longer than a run waits", for_good=False)
         return None
 
     def stop(self, *, for_good: bool) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
-from datetime import timedelta
+from contextlib import aclosing
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Unpack
 
@@ -25,6 +25,7 @@ from vtex_invoice_async.errors import (
     InvoiceConflict,
     JournalError,
     JournalFailed,
+    NotSent,
     OutcomeUnknown,
     Rejected,
 )
@@ -159,12 +160,16 @@ class Runner:
         except Exception as error:  # noqa: BLE001  it is told with the counts, which are owed
             self.failure = error
             self.progress.fail(error)
-        summary = self.summary()
-        with suppress(JournalError):
+        finally:
             await self._journal.release()
-            if self._run is not None:
-                await self._journal.end(self._run, summary.counts, self._client.now())
-        return summary
+        if self._run is not None:
+            try:
+                counts = self.summary().counts
+                await self._journal.end(self._run, counts, self._client.now())
+            except JournalError as error:
+                self.failure = self.failure or error
+                self.progress.fail(error)
+        return self.summary()
 
     async def _work(self, width: int, *states: State) -> None:
         """Take on every order that has an invoice in one of *states*."""
@@ -242,17 +247,20 @@ class Runner:
 
     async def _send(self, record: Record) -> Record:
         latest = record
+        writing: asyncio.Future[Record] | None = None
 
         async def intend() -> None:
-            nonlocal latest
+            nonlocal latest, writing
+            if writing is not None:
+                latest = await asyncio.shield(writing)
             pause = LONGEST_PAUSE
             while pause >= LONGEST_PAUSE:
                 if self.progress.sends_are_over:
                     raise ConfigError("the run has stopped")
                 asked = self._client.now()
-                before = latest.state
-                latest = await self._journal.intend(latest, asked)
-                self.progress.move(before, latest.state)
+                writing = asyncio.ensure_future(self._intend(latest, asked))
+                # An attempt that loses patience here is over, and what is written is written.
+                latest = await asyncio.shield(writing)
                 # Who slept meanwhile looks again before a byte leaves.
                 pause = self._client.now() - asked
 
@@ -261,11 +269,18 @@ class Runner:
                 record.job, intend=intend, orders_api=record.orders_api
             )
         except (CallError, ConfigError) as error:
+            if writing is not None:
+                latest = await writing
             self._learn(error)
             return await self._failed(record, latest, error)
         self.progress.answered = True
         self.progress.strange = 0
         return await self._confirm(latest, receipt)
+
+    async def _intend(self, record: Record, now: datetime) -> Record:
+        intended = await self._journal.intend(record, now)
+        self.progress.move(record.state, intended.state)
+        return intended
 
     async def _failed(
         self, before: Record, latest: Record, error: CallError | ConfigError
@@ -278,13 +293,14 @@ class Runner:
             doubt = error.doubt if isinstance(error, OutcomeUnknown) else None
             facts["since"] = self._client.now() if doubt is None else doubt.since
             return await self._settle(latest, State.IN_DOUBT, error, **facts)
-        if latest is before:
-            return before
-        if before.state is not State.ABSENT:
+        begun = latest is not before
+        if before.state is State.ABSENT:
+            self._left.add(before.seq)
+            facts["resent"] = before.resent
+            return await self._settle(latest, State.ABSENT, error, **facts) if begun else before
+        if begun or (isinstance(error, NotSent) and error.attempts):
             return await self._settle(latest, state_of(error), error, **facts)
-        self._left.add(before.seq)
-        facts["resent"] = before.resent
-        return await self._settle(latest, State.ABSENT, error, **facts)
+        return before
 
     async def _resolve(self, record: Record) -> Record:
         doubt = record.doubt(record.since or self._client.now())
