@@ -44,7 +44,7 @@ class Ended:
 
 @asynccontextmanager
 async def started(
-    *arguments: object, environ: Mapping[str, str] | None = None
+    *arguments: object, environ: Mapping[str, str] | None = None, stdout: int = PIPE
 ) -> AsyncIterator[Process]:
     """Run `vtex-invoice` with these arguments, for as long as the block lasts."""
     # The developer's own VTEX_... variables must neither help a test nor be used by one, and their
@@ -59,7 +59,7 @@ async def started(
             cwd=ROOT,
             env=around | {"XDG_STATE_HOME": folder} | dict(environ or {}),
             stdin=PIPE,
-            stdout=PIPE,
+            stdout=stdout,
             stderr=PIPE,
         )
         try:

@@ -297,9 +297,7 @@ class Journal:
     async def records(self, states: Collection[State] = tuple(State)) -> AsyncIterator[Record]:
         """Yield the records in one of *states*, by their places; memory stays flat."""
         after = 0
-        while found := await self._store.read(
-            partial(Table.records, state=None, after=after, most=AT_ONCE)
-        ):
+        while found := await self._store.read(partial(_page, after=after)):
             after = found[-1].seq
             for record in found:
                 if record.state in states:
@@ -363,6 +361,10 @@ def _planned(entry: Entry, content: bytes, run: int) -> Record:
         content=content,
         body=entry.body,
     )
+
+
+def _page(table: Table, after: int) -> Sequence[Record]:
+    return table.records(None, after, AT_ONCE)
 
 
 def _every(table: Table, state: State) -> Iterable[Record]:
