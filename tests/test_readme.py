@@ -37,7 +37,7 @@ def names_of(block: str) -> dict[str, Any]:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(blocks("python")) == 5
+    assert len(blocks("python")) == 6
 
 
 async def test_the_awaited_call() -> None:
@@ -73,6 +73,18 @@ async def test_the_bulk_call(
     await names["send_all"](client, [job_for(order) for order in sandbox.orders])
 
     assert capsys.readouterr().out.count("Receipt(") == 10
+
+
+async def test_the_job(
+    sandbox: Sandbox, client: VtexInvoiceClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = names_of(block_with("Journal.open"))
+    monkeypatch.chdir(tmp_path)
+
+    summary = await names["send_for_good"](client, [job_for(order) for order in sandbox.orders])
+
+    assert (summary.planned, summary.confirmed, summary.exit_code) == (10, 10, 0)
+    assert summary.journal == str(tmp_path / "invoices.db")
 
 
 async def test_the_sandbox() -> None:

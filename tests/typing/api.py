@@ -42,6 +42,7 @@ from vtex_invoice_async.errors import (
     VtexInvoiceError,
 )
 from vtex_invoice_async.events import Event, Settled, log_event
+from vtex_invoice_async.jobs import Journal, Summary, resolve, resume, run
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, StartHandling
 from vtex_invoice_async.sandbox import Sandbox
 
@@ -107,6 +108,24 @@ async def many(client: VtexInvoiceClient) -> None:
     async for outcome in client.notify_many(an_async_generator()):
         assert_type(outcome, Outcome)
     assert_type([outcome async for outcome in client.notify_many((job,))], list[Outcome])
+
+
+async def in_jobs(client: VtexInvoiceClient) -> None:
+    async with Journal.open("invoices.db", client.config) as journal:
+        assert_type(journal, Journal)
+        assert_type(await run(client, [job], journal), Summary)
+        assert_type(await run(client, an_async_generator(), journal, resend_input=True), Summary)
+        assert_type(await resume(client, journal), Summary)
+        summary = await resolve(client, journal)
+        assert_type(summary.confirmed, int)
+        assert_type(summary.journal, str | None)
+        await run(client, [invoice], journal)  # type: ignore[list-item]
+    await client.notify_journaled(job, intend=write_down)
+    await client.notify_journaled(job)  # type: ignore[call-arg]
+
+
+async def write_down() -> None:
+    pass
 
 
 async def in_a_test() -> None:
