@@ -26,10 +26,14 @@ class Content:
     records: dict[int, Record] = field(factory=dict)
     runs: dict[int, RunRecord] = field(factory=dict)
     changes: int = 0
+    version: int = 0
+    """How many pieces of work have made it what it is."""
 
     def copy(self) -> Content:
-        """Return another with the same in it."""
-        return evolve(self, records=dict(self.records), runs=dict(self.runs))
+        """Return another with the same in it, for the next piece of work."""
+        return evolve(
+            self, records=dict(self.records), runs=dict(self.runs), version=self.version + 1
+        )
 
 
 class MemoryStore:
@@ -70,7 +74,7 @@ class MemoryStore:
                 self._failed = True
                 self._latest = self.synced
                 raise JournalFailed(f"the journal cannot be synced: {error.strerror}") from None
-        if draft.changes >= self.synced.changes:
+        if draft.version > self.synced.version:
             self.synced = draft
         return result
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Unpack
@@ -161,7 +161,8 @@ class Runner:
             self.failure = error
             self.progress.fail(error)
         finally:
-            await self._journal.release()
+            with suppress(JournalError):
+                await self._journal.release()
         if self._run is not None:
             try:
                 counts = self.summary().counts

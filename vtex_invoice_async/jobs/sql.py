@@ -115,10 +115,12 @@ class SqliteTable(Leases):
         self._connection.execute(_INSERT, values)
 
     def replace(self, old: Record, new: Record) -> Record | None:
-        self.last_change += 1
-        new = evolve(new, seq=old.seq, change=self.last_change)
+        new = evolve(new, seq=old.seq, change=self.last_change + 1)
         done = self._connection.execute(_UPDATE, (*_values(new), old.seq, old.change))
-        return new if done.rowcount == 1 else None
+        if done.rowcount != 1:
+            return None
+        self.last_change += 1
+        return new
 
     def orders(
         self, state: State, run: int | None, after: int, most: int

@@ -1,0 +1,173 @@
+"""A thread that has a database to itself: one transaction, and one sync, for all who wait for one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from attrs import define, field
+
+from vtex_invoice_async.errors import JournalError, JournalFailed
+from vtex_invoice_async.jobs.sql import SqliteTable
+from vtex_invoice_async.jobs.store import Table
+
+__all__ = ["Database", "Writer"]
+
+T = TypeVar("T")
+
+MOST_AT_ONCE: Final = 512
+"""Pieces of work that share a transaction at most."""
+
+
+class Database(Protocol):
+    """What the thread works on: made by it, used by it, closed by it."""
+
+    connection: sqlite3.Connection
+    table: SqliteTable
+
+    def committed(self) -> None:
+        """Take note that what was changed is on disk."""
+        ...
+
+    def translated(self, error: BaseException) -> JournalError:
+        """Return what *error* means."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+@define(eq=False)
+class _Task(Generic[T]):
+    work: Callable[[Table], T]
+    changes: bool
+    done: asyncio.Future[T] = field(factory=lambda: asyncio.get_running_loop().create_future())
+    result: T | None = None
+    error: BaseException | None = None
+
+    def tell(self) -> None:
+        if self.done.done():
+            return  # nobody waits for it any more
+        if self.error is not None:
+            self.done.set_exception(self.error)
+        else:
+            self.done.set_result(self.result)  # type: ignore[arg-type]  # of work's type by now
+
+
+class Writer:
+    """The thread, and how the event loop that made it asks it for something."""
+
+    def __init__(self, make: Callable[[], Database], name: str) -> None:
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._tasks: SimpleQueue[_Task[Any] | None] = SimpleQueue()
+        self._failure: str | None = None
+        Thread(target=self._serve, args=(make,), name="journal", daemon=True).start()
+
+    async def opened(self) -> None:
+        """Wait until the database is open; raise why it is not. Cancelled, it closes it first."""
+        try:
+            await asyncio.shield(self._opened)
+        except asyncio.CancelledError:
+            await self.aclose()
+            with suppress(BaseException):
+                self._opened.result()
+            raise
+
+    async def ask(self, work: Callable[[Table], T], *, changes: bool) -> T:
+        """Have *work* done; where it *changes* something, wait until that is on disk."""
+        if self._loop is not asyncio.get_running_loop():
+            raise JournalError(f"{self._name} was opened in another event loop")
+        if self._ended.done():
+            raise JournalError(f"{self._name} is not open")
+        task = _Task(work, changes)
+        self._tasks.put(task)
+        return await task.done
+
+    async def aclose(self) -> None:
+        """End the thread, once it has done what it was asked for."""
+        if not self._ended.done():
+            self._tasks.put(None)
+            await asyncio.shield(self._ended)
+
+    def _tell(self, action: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop may be gone
+            self._loop.call_soon_threadsafe(action)
+
+    def _serve(self, make: Callable[[], Database]) -> None:
+        try:
+            database = make()
+        except BaseException as error:  # noqa: BLE001  whoever waits must hear of it
+            self._tell(lambda error=error: self._opened.set_exception(error))  # type: ignore[misc]
+        else:
+            self._tell(lambda: self._opened.set_result(None))
+            while (batch := self._next_batch()) is not None:
+                self._commit(database, batch)
+                self._tell(lambda batch=batch: [task.tell() for task in batch])  # type: ignore[misc]
+            database.close()
+        self._tell(lambda: self._ended.set_result(None))
+
+    def _next_batch(self) -> list[_Task[Any]] | None:
+        first = self._tasks.get()
+        if first is None:
+            return None
+        batch = [first]
+        with suppress(Empty):
+            while len(batch) < MOST_AT_ONCE:
+                task = self._tasks.get_nowait()
+                if task is None:
+                    self._tasks.put(None)
+                    break
+                batch.append(task)
+        return batch
+
+    def _commit(self, database: Database, batch: list[_Task[Any]]) -> None:
+        """Do all of a batch in one transaction, or nothing of it.
+
+        The first time that it fails is the last that anything is changed: what a later sync says
+        could not be trusted.
+        """
+        changing = any(task.changes for task in batch)
+        if changing and self._failure is not None:
+            for task in batch:
+                task.error = JournalFailed(self._failure)
+            return
+        connection = database.connection
+        try:
+            connection.execute("BEGIN IMMEDIATE" if changing else "BEGIN")
+            for task in batch:
+                _do(database, task)
+            connection.execute("COMMIT")
+            database.committed()
+        except Exception as error:  # noqa: BLE001  whoever waits must hear of it, whatever it is
+            found = database.translated(error)
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            if changing:
+                self._failure = str(found)
+            for task in batch:
+                task.error = found
+
+
+def _do(database: Database, task: _Task[Any]) -> None:
+    """Do one piece of work of a transaction; what it refuses leaves the others alone."""
+    connection, table = database.connection, database.table
+    before = table.last_seq, table.last_change
+    connection.execute("SAVEPOINT one")
+    try:
+        task.result = task.work(table)
+    except (sqlite3.Error, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001  whoever asked gets it
+        task.error = error
+        connection.execute("ROLLBACK TO one")
+        table.last_seq, table.last_change = before
+    connection.execute("RELEASE one")
