@@ -131,6 +131,23 @@ def test_a_refusal_of_what_is_sent_again_settles_nothing() -> None:
     assert sent == 2
 
 
+def test_a_refusal_stands_where_neither_is_there_in_the_end() -> None:
+    refused = Fault(do=Do.ANSWER, on=POSTED, nth=(2,), status=400, body='{"error": {"code": "1"}}')
+
+    async def act(stage: Stage) -> tuple[Summary, Summary, list[tuple[int | None, str | None]]]:
+        first = await stage.send()
+        async with stage.journal as journal:
+            said = [(record.status, record.code) async for record in journal.records()]
+        return first, await stage.send(), said
+
+    first, again, said = play(act, DROPPED, refused, orders=1)
+
+    assert counts(first) == {"planned": 1, "rejected": 1, "exit_code": 3}
+    assert said == [(400, "1")]
+    # Corrected or not, it may be sent again.
+    assert counts(again) == {"planned": 1, "confirmed": 1}
+
+
 def test_what_is_throttled_when_sent_again_stays_absent_and_may_be_sent_later() -> None:
     throttled = Fault(
         do=Do.ANSWER, on=POSTED, nth=(2,), status=429, headers={"Retry-After": "9999"}

@@ -22,6 +22,9 @@ STATES = (
     *("confirmed", "rejected", "not_sent", "in_doubt", "absent", "conflict", "held", "planned"),
 )
 
+CONCURRENCY = 64
+SETTLE_WINDOW = 300.0
+
 USAGE = 2
 INTERNAL = 70
 
@@ -90,7 +93,9 @@ def resend_option(command: F) -> F:
 def pace_options(command: F) -> F:
     """Add the options of a command that calls VTEX."""
     for option in (
-        click.option("--concurrency", type=click.IntRange(1, 1_024), default=64, show_default=True),
+        click.option(
+            "--concurrency", type=click.IntRange(1, 1_024), default=CONCURRENCY, show_default=True
+        ),
         click.option(
             "--timeout",
             type=click.FloatRange(0.1, 3_600),
@@ -113,7 +118,7 @@ def work_options(command: F) -> F:
     window = click.option(
         "--settle-window",
         type=click.FloatRange(0.1, 86_400),
-        default=300,
+        default=SETTLE_WINDOW,
         show_default=True,
         help="Seconds in which VTEX may still show an invoice that is in doubt.",
     )
@@ -142,7 +147,9 @@ def main() -> None:
 
 @main.command()
 @click.option("--orders", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True)
-@click.option("--concurrency", type=click.IntRange(1, 1_024), default=64, show_default=True)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1_024), default=CONCURRENCY, show_default=True
+)
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
     """Invoice orders of a sandbox VTEX, here and now; nothing leaves this machine."""

@@ -15,17 +15,20 @@ import orjson
 from attrs import asdict, frozen
 from rich.console import Console
 
+from vtex_invoice_async.cli import CONCURRENCY, SETTLE_WINDOW
 from vtex_invoice_async.cli.display import Ticker, say_json, table, ticker
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
-from vtex_invoice_async.errors import VtexInvoiceError
+from vtex_invoice_async.errors import InvoiceAbsent, VtexInvoiceError
 from vtex_invoice_async.jobs.events import Event, Lost, Moved, Refused, Stopped
+from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
+from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = ["Go", "WorkOptions", "tell", "work"]
 
@@ -61,8 +64,17 @@ class WorkOptions(CallOptions):
             "--base-url": self.base_url,
             "--env-file": self.env_file,
             "--journal": journal,
+            "--concurrency": None if self.concurrency == CONCURRENCY else self.concurrency,
+            "--timeout": self.timeout,
+            "--rate": self.rate,
+            "--settle-window": None if self.settle_window == SETTLE_WINDOW else self.settle_window,
         }
-        words = [word for name, value in given.items() if value for word in (name, value)]
+        words = [
+            str(word)
+            for name, value in given.items()
+            if value is not None
+            for word in (name, value)
+        ]
         return shlex.join(["vtex-invoice", "resume", *words])
 
 
@@ -132,7 +144,7 @@ class _Shown:
         """Tell of what happened where it needs a person."""
         match event:
             case Moved(record=record, error=error):
-                told = "its order shows it" if record.confirmed_by == "order" else error
+                told = _said(record, error)
                 if told is not None:
                     self._name(record.line, record.invoice_number, record.state, told)
                 if self.runner is not None:
@@ -169,6 +181,20 @@ class _Shown:
         self._console.print(orjson.dumps(lost).decode())
 
 
+def _said(record: Record, error: VtexInvoiceError | None) -> VtexInvoiceError | str | None:
+    """Return what is to be said of where an invoice got, if anything is."""
+    if record.confirmed_by == "order":
+        return "its order shows it"
+    if record.state is not State.ABSENT or not isinstance(error, InvoiceAbsent):
+        return error
+    told = f"order {record.order_id} has not shown it for the whole settle window"
+    if record.resent:
+        return f"{told}, though it was sent twice: look at the order"
+    if record.type is InvoiceType.INPUT:
+        return f"{told}; it refunds a shopper, and is sent again only with --resend-input"
+    return f"{told}; it is sent once more"
+
+
 def tell(summary: Summary, options: WorkOptions, title: str, console: Console) -> None:
     """Tell what a run came to, and how to go on from there."""
     figures = [
@@ -180,8 +206,8 @@ def tell(summary: Summary, options: WorkOptions, title: str, console: Console) -
     ]
     if not options.quiet:
         console.print(table(f"{title} in {summary.elapsed_s:.1f} s", figures))
-    open_ones = summary.not_sent + summary.in_doubt + summary.absent + summary.held
-    if open_ones and summary.journal is not None and summary.exit_code != 0:
+    open_ones = summary.not_sent + summary.in_doubt + summary.held
+    if open_ones and summary.journal is not None:
         console.print(f"Go on with: {options.resume_command(summary.journal)}")
     if options.as_json:
         say_json(asdict(summary))

@@ -85,6 +85,8 @@ class Runner:
         self._scope: int | None = None
         self._proven: set[int] = set()
         """Places of those whose absence a read of this run has proven."""
+        self._refused: set[int] = set()
+        """Places of those that VTEX refused when they were sent once more."""
         self._left: set[int] = set()
         """Places of those that this round can do no more for."""
         self._searches: set[asyncio.Task[Receipt]] = set()
@@ -293,6 +295,8 @@ class Runner:
         if isinstance(error, OutcomeUnknown) or settles_nothing:
             doubt = error.doubt if isinstance(error, OutcomeUnknown) else None
             facts["since"] = self._client.now() if doubt is None else doubt.since
+            if settles_nothing:
+                self._refused.add(before.seq)
             return await self._settle(latest, State.IN_DOUBT, error, **facts)
         begun = latest is not before
         if before.state is State.ABSENT:
@@ -312,7 +316,9 @@ class Runner:
             receipt = await search
         except InvoiceAbsent as error:
             self._proven.add(record.seq)
-            return await self._settle(record, State.ABSENT, error, since=doubt.since)
+            # Neither was applied: what VTEX said to the second stands.
+            state = State.REJECTED if record.seq in self._refused else State.ABSENT
+            return await self._settle(record, state, error, since=doubt.since)
         except InvoiceConflict as error:
             return await self._settle(record, State.CONFLICT, error)
         except (OutcomeUnknown, ConfigError):
