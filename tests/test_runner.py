@@ -289,6 +289,21 @@ def test_an_unforeseen_error_ends_the_run_with_true_counts() -> None:
     assert states.total() == 20
 
 
+def test_an_unforeseen_error_does_not_wait_for_what_is_in_doubt() -> None:
+    async def act(stage: Stage) -> tuple[Summary, float]:
+        def fail(event: object) -> None:
+            if isinstance(event, Moved) and event.record.state is State.CONFIRMED:
+                raise ZeroDivisionError
+
+        summary = await stage.send(watch=fail)
+        return summary, asyncio.get_running_loop().time()
+
+    summary, took = play(act, DROPPED, orders=2, concurrency=1)
+
+    assert counts(summary) == {"planned": 2, "confirmed": 1, "in_doubt": 1, "exit_code": 70}
+    assert took < 1
+
+
 def test_a_run_is_recorded_from_its_start_to_its_end() -> None:
     async def act(stage: Stage) -> None:
         await stage.send()

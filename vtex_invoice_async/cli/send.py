@@ -15,7 +15,7 @@ from vtex_invoice_async.cli.check import opened, tell_problems, tell_unsent
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.journal import exit_of, path_of
 from vtex_invoice_async.cli.sandbox import orders_for
-from vtex_invoice_async.cli.work import WorkOptions, tell, work
+from vtex_invoice_async.cli.work import InterruptedBeforeError, WorkOptions, tell, work
 from vtex_invoice_async.config import ClientConfig, orders_api_of
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
@@ -100,6 +100,8 @@ def _send(
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
         return _unsent(plan, exit_of(error))
+    except InterruptedBeforeError as interrupted:
+        return _unsent(plan, interrupted.exit_code)
 
 
 async def _rehearse(plan: Plan, options: SendOptions, console: Console) -> Summary:

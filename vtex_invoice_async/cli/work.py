@@ -30,9 +30,17 @@ from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import InvoiceType
 
-__all__ = ["Go", "WorkOptions", "tell", "work"]
+__all__ = ["Go", "InterruptedBeforeError", "WorkOptions", "tell", "work"]
 
 Go: TypeAlias = Callable[[Runner, Mapping[str, Any]], Awaitable[Summary]]
+
+
+class InterruptedBeforeError(Exception):
+    """A signal came before the journal was open: nothing was begun."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__()
 
 
 @frozen(kw_only=True)
@@ -104,8 +112,10 @@ async def work(
                 shown.explain(runner.failure)
     except asyncio.CancelledError:
         # The second signal: what is in flight stays as the journal has it, in doubt.
-        if shown.runner is None or shown.runner.progress.signal is None:
+        if shown.signal is None:
             raise
+        if shown.runner is None:
+            raise InterruptedBeforeError(shown.signal) from None
         summary = shown.runner.summary()
     return summary
 
@@ -126,15 +136,18 @@ class _Shown:
         self.runner: Runner | None = None
         self.client: VtexInvoiceClient | None = None
         self.ticker = Ticker()
+        self.signal: int | None = None
         self._console = console
         self._main = main
         self._closing: asyncio.Future[None] | None = None
 
     def interrupt(self, number: int) -> None:
         """Drain at the first signal; leave at once at the second."""
-        if self.runner is None or self.runner.progress.signal is not None:
+        if self.signal is not None or self.runner is None:
+            self.signal = number
             self._main.cancel()
             return
+        self.signal = number
         self.runner.stop(
             "Interrupted: those in flight are awaited; once more to leave at once",
             signal=number,

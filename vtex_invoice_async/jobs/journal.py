@@ -202,14 +202,15 @@ class Journal:
         """Make what an earlier run left fit to go on from.
 
         An intent without an outcome becomes a doubt that dates from *now*: until then the process
-        that wrote it may have been sending. With *all_*, what was not sent or was held is planned
-        again.
+        that wrote it may have been sending. It does not count as the one that an absence allows:
+        likely nothing left, and absence has to be proven anew. With *all_*, what was not sent or
+        was held is planned again.
         """
 
         def work(table: Table) -> None:
             for record in _every(table, State.IN_DOUBT):
                 if record.since is None:
-                    table.replace(record, evolve(record, since=now))
+                    table.replace(record, evolve(record, since=now, resent=False))
             for state in (State.NOT_SENT, State.HELD) if all_ else ():
                 for record in _every(table, state):
                     table.replace(record, evolve(record, state=State.PLANNED))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,10 @@ __all__ = ["Holder", "Lock", "read_holder"]
 
 WIDTH: Final = 20
 """Digits of the mark, which stands before the line that says who holds the lock."""
+
+LOOKS: Final = 50
+PAUSE: Final = 0.01
+"""Seconds between looks for the name of a holder."""
 
 
 @frozen(kw_only=True)
@@ -49,9 +54,8 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _read(self._file)
+            told = _await_holder(self._file) or "another process"
             os.close(self._file)
-            told = holder or "another process"
             raise JournalBusy(f"another run holds {path}: {told}; wait for it, or end it") from None
         try:
             self.mark = _mark(self._file, path)
@@ -106,8 +110,17 @@ def _is_alive(holder: Holder) -> bool:
     return True
 
 
+def _await_holder(file: int) -> Holder | None:
+    """Return who has just taken the lock, and may not have written it yet."""
+    for _ in range(LOOKS):
+        holder = _read(file)
+        if holder is not None and _is_alive(holder):
+            return holder
+        time.sleep(PAUSE)
+    return None
+
+
 def _read(file: int) -> Holder | None:
-    # Whoever took the lock a moment ago may not have written it yet.
     _, _, line = os.pread(file, 4096, 0).partition(b"\n")
     try:
         return Holder(**orjson.loads(line))

@@ -1,0 +1,196 @@
+"""The steps that a run takes with one invoice, each of which is on disk when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, Unpack
+
+from vtex_invoice_async.client import VtexInvoiceClient
+from vtex_invoice_async.errors import (
+    CallError,
+    ConfigError,
+    InvoiceAbsent,
+    InvoiceConflict,
+    JournalFailed,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+)
+from vtex_invoice_async.jobs.events import Event, Lost, Moved
+from vtex_invoice_async.jobs.job import Facts, Record
+from vtex_invoice_async.jobs.journal import Journal
+from vtex_invoice_async.jobs.progress import Progress
+from vtex_invoice_async.models import Receipt
+from vtex_invoice_async.outcome import State, state_of
+
+__all__ = ["Steps"]
+
+LONGEST_PAUSE: Final = timedelta(seconds=60)
+"""Between asking for an intent and its being on disk: if it was longer, the computer slept."""
+
+
+class Steps:
+    """Takes steps with a client, and writes them down.
+
+    *watch* is told where an invoice got, and *learn* of the errors on the way.
+    """
+
+    def __init__(
+        self,
+        client: VtexInvoiceClient,
+        journal: Journal,
+        progress: Progress,
+        watch: Callable[[Event], None],
+        learn: Callable[[CallError | ConfigError], None],
+    ) -> None:
+        self.proven: set[int] = set()
+        """Places of those whose absence a read of this run has proven."""
+        self.left: set[int] = set()
+        """Places of those that this round can do no more for."""
+        self._client = client
+        self._journal = journal
+        self._progress = progress
+        self._watch = watch
+        self._learn = learn
+        self._refused: set[int] = set()
+        """Places of those that VTEX refused when they were sent once more."""
+        self._searches: set[asyncio.Task[Receipt]] = set()
+
+    async def send(self, record: Record) -> Record:
+        """Send an invoice, and return it as it is then; as it was where it did not begin."""
+        latest = record
+        writing: asyncio.Future[Record] | None = None
+
+        async def intend() -> None:
+            nonlocal latest, writing
+            if writing is not None:
+                latest = await asyncio.shield(writing)
+            pause = LONGEST_PAUSE
+            while pause >= LONGEST_PAUSE:
+                if self._progress.sends_are_over:
+                    raise ConfigError("the run has stopped")
+                asked = self._client.now()
+                writing = asyncio.ensure_future(self._intend(latest, asked))
+                # An attempt that loses patience here is over, and what is written is written.
+                latest = await asyncio.shield(writing)
+                # Who slept meanwhile looks again before a byte leaves.
+                pause = self._client.now() - asked
+
+        try:
+            receipt = await self._client.notify_journaled(
+                record.job, intend=intend, orders_api=record.orders_api
+            )
+        except (CallError, ConfigError) as error:
+            if writing is not None:
+                latest = await writing
+            self._learn(error)
+            return await self._failed(record, latest, error)
+        self._progress.answered = True
+        self._progress.strange = 0
+        return await self._confirm(latest, receipt)
+
+    async def _intend(self, record: Record, now: datetime) -> Record:
+        intended = await self._journal.intend(record, now)
+        self._progress.move(record.state, intended.state)
+        return intended
+
+    async def _failed(
+        self, before: Record, latest: Record, error: CallError | ConfigError
+    ) -> Record:
+        """Write down what an error proves of an invoice that was *latest* intended, if it was."""
+        facts = _facts(error)
+        # What was absent and is sent again may be refused because VTEX has the first one.
+        settles_nothing = isinstance(error, Rejected) and before.state is State.ABSENT
+        if isinstance(error, OutcomeUnknown) or settles_nothing:
+            doubt = error.doubt if isinstance(error, OutcomeUnknown) else None
+            facts["since"] = self._client.now() if doubt is None else doubt.since
+            if settles_nothing:
+                self._refused.add(before.seq)
+            return await self._settle(latest, State.IN_DOUBT, error, **facts)
+        begun = latest is not before
+        if before.state is State.ABSENT:
+            self.left.add(before.seq)
+            facts["resent"] = before.resent
+            return await self._settle(latest, State.ABSENT, error, **facts) if begun else before
+        if begun or (isinstance(error, NotSent) and error.attempts):
+            return await self._settle(latest, state_of(error), error, **facts)
+        return before
+
+    async def resolve(self, record: Record, patience: float | None) -> Record:
+        """Read an order for *patience* seconds, or until it is known; return what it shows of it."""
+        doubt = record.doubt(record.since or self._client.now())
+        search = asyncio.ensure_future(self._client.resolve(doubt, patience=patience))
+        self._searches.add(search)
+        try:
+            receipt = await search
+        except InvoiceAbsent as error:
+            self.proven.add(record.seq)
+            # Neither was applied: what VTEX said to the second stands.
+            state = State.REJECTED if record.seq in self._refused else State.ABSENT
+            return await self._settle(record, state, error, since=doubt.since)
+        except InvoiceConflict as error:
+            return await self._settle(record, State.CONFLICT, error)
+        except (OutcomeUnknown, ConfigError):
+            self.left.add(record.seq)
+            return record
+        except asyncio.CancelledError:
+            if not search.cancelled() or _is_being_cancelled():
+                raise
+            return record
+        finally:
+            search.cancel()
+            self._searches.discard(search)
+        return await self._confirm(record, receipt)
+
+    async def _confirm(self, record: Record, receipt: Receipt) -> Record:
+        confirmed = await self._settle(
+            record,
+            State.CONFIRMED,
+            since=None,
+            status=None,
+            code=None,
+            message=None,
+            confirmed_by=receipt.confirmed_by,
+            receipt=receipt.receipt,
+            date=receipt.raw_date,
+        )
+        self._progress.confirmed_by_order += receipt.confirmed_by == "order"
+        return confirmed
+
+    async def _settle(
+        self,
+        record: Record,
+        state: State,
+        error: CallError | ConfigError | None = None,
+        **facts: Unpack[Facts],
+    ) -> Record:
+        try:
+            settled = await self._journal.settle(record, state, **facts)
+        except JournalFailed:
+            self._watch(Lost(record=record, state=state, facts=facts))
+            raise
+        self._progress.move(record.state, state)
+        self._watch(Moved(record=settled, error=error))
+        return settled
+
+    async def hold(self, record: Record) -> Record:
+        """Hold an invoice back, for it waits for what may not come."""
+        return await self._settle(record, State.HELD)
+
+    def end_searches(self) -> None:
+        """Look for nothing any more: what is in doubt stays so."""
+        for search in self._searches:
+            search.cancel()
+
+
+def _facts(error: CallError | ConfigError) -> Facts:
+    if isinstance(error, ConfigError):
+        return {}
+    return {"status": error.status, "code": error.code, "message": error.message}
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
