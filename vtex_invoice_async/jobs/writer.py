@@ -140,17 +140,21 @@ class Writer:
             for task in batch:
                 task.error = JournalFailed(self._failure)
             return
-        connection = database.connection
+        connection, table = database.connection, database.table
+        before = table.last_seq, table.last_change
         try:
             connection.execute("BEGIN IMMEDIATE" if changing else "BEGIN")
             for task in batch:
                 _do(database, task)
             connection.execute("COMMIT")
-            database.committed()
+            if changing:
+                database.committed()
         except Exception as error:  # noqa: BLE001  whoever waits must hear of it, whatever it is
             found = database.translated(error)
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
+            # Nothing that was not committed may be counted as if it were.
+            table.last_seq, table.last_change = before
             if changing:
                 self._failure = str(found)
             for task in batch:
