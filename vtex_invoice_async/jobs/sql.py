@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import orjson
@@ -64,12 +65,20 @@ _BODY: Final = COLUMNS.index("body")
 _CONTENT: Final = COLUMNS.index("content")
 _CHANGE: Final = COLUMNS.index("change")
 _SEQ: Final = COLUMNS.index("seq")
+_SINCE: Final = COLUMNS.index("since")
+_RESENT: Final = COLUMNS.index("resent")
+_ENUMS: Final = tuple(COLUMNS.index(name) for name in ("type", "orders_api", "state"))
+_FIELDS: Final = attrgetter(*COLUMNS)
 _ALL: Final = ", ".join((*COLUMNS, "digest"))
 _SELECT: Final = f"SELECT {_ALL} FROM invoice"  # noqa: S608  made of our own names, as all of these
 _INSERT: Final = f"INSERT INTO invoice ({_ALL}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608
+# What names an invoice stays as it is: to set it, if to the same, writes its index anew.
+_SET: Final = tuple(
+    n for n in (*COLUMNS, "digest") if n not in {"seq", "order_id", "invoice_number"}
+)
+_CHANGED: Final = itemgetter(*map((*COLUMNS, "digest").index, _SET))
 _UPDATE: Final = (
-    f"UPDATE invoice SET {', '.join(f'{name} = ?' for name in (*COLUMNS, 'digest'))} "  # noqa: S608
-    "WHERE seq = ? AND change = ?"
+    f"UPDATE invoice SET {', '.join(f'{name} = ?' for name in _SET)} WHERE seq = ? AND change = ?"  # noqa: S608
 )
 
 
@@ -116,7 +125,7 @@ class SqliteTable(Leases):
 
     def replace(self, old: Record, new: Record) -> Record | None:
         new = evolve(new, seq=old.seq, change=self.last_change + 1)
-        done = self._connection.execute(_UPDATE, (*_values(new), old.seq, old.change))
+        done = self._connection.execute(_UPDATE, (*_CHANGED(_values(new)), old.seq, old.change))
         if done.rowcount != 1:
             return None
         self.last_change += 1
@@ -174,23 +183,20 @@ def _run(row: Sequence[Any]) -> RunRecord:
 
 def _values(record: Record) -> tuple[Value, ...]:
     """Return a record as a row, with its digest."""
-    found: list[Value] = [getattr(record, name) for name in COLUMNS]
-    values = [v.isoformat() if isinstance(v, datetime) else _plain(v) for v in found]
+    values: list[Value] = list(_FIELDS(record))
+    for at in _ENUMS:
+        values[at] = str(values[at])
+    values[_RESENT] = int(record.resent)
+    values[_SINCE] = None if record.since is None else record.since.isoformat()
     return (*values, _digest(values))
-
-
-def _plain(value: Value) -> Value:
-    if isinstance(value, bool):
-        return int(value)
-    return str(value) if isinstance(value, str) else value
 
 
 def _digest(values: Sequence[Value]) -> bytes:
     # The body has a digest of its own, in `content`; of a body only that it is there counts here.
-    seen = [value for at, value in enumerate(values) if at not in {_BODY, _CONTENT}]
+    seen = [*values[:_CONTENT], *values[_BODY + 1 :], values[_BODY] is None]
     content = values[_CONTENT]
     assert isinstance(content, bytes)  # noqa: S101  for the type checker
-    return digest(orjson.dumps([*seen, values[_BODY] is None]) + content)
+    return digest(orjson.dumps(seen) + content)
 
 
 def _record(row: Sequence[Value]) -> Record:

@@ -1,0 +1,35 @@
+"""The benchmarks run at any size, and what they print can be read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tests.command_line import ROOT
+
+
+def measured(module: str, *options: object) -> dict[str, Any]:
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--json", *map(str, options)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_cost_of_the_journal_is_measured() -> None:
+    found = measured("journal", "--invoices", 12, "--concurrency", 4, "--rounds", 1)
+    assert found["alone"]["enter"] > 0
+    assert found["alone"]["commits by 1"] == 1
+    assert found["sends"]["bare"]["wall_ratio"] == 1
+    assert all(figure > 0 for way in found["sends"].values() for figure in way.values())
+    assert set(found["journal_share"]) == {"wall", "cpu"}
+
+
+def test_every_step_on_a_file_is_measured() -> None:
+    found = measured("rows", "--rows", 20)
+    assert list(found["steps"]) == ["check", "enter", "open", "export"]
+    assert all(figure > 0 for step in found["steps"].values() for figure in step.values())
