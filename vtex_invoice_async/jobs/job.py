@@ -232,28 +232,27 @@ def next_step(
 ) -> Step:
     """Return what comes next for *record*, in the light of all of its order's invoices.
 
-    *is_proven* says that a read of this run has proven its absence.
-    An Output waits for doubts about those that were sent before it, an Input for all of its order's
-    Outputs: VTEX refunds by what was invoiced.
+    *is_proven* says that a read of this run has proven its absence. An Output waits for doubts about
+    others of its order, an Input for all of its Outputs: VTEX refunds by what was invoiced.
     """
+    others = [other for other in order if other.seq != record.seq]
     if record.state is State.IN_DOUBT:
         return Step.RESOLVE
     if record.state is State.ABSENT:
-        return _about_absent(record, round_, is_proven=is_proven)
+        return _about_absent(record, others, round_, is_proven=is_proven)
     if record.state is not State.PLANNED or round_.reads_only:
         return Step.DONE
-    others = [other for other in order if other.seq != record.seq]
     if any(other.state is State.IN_DOUBT for other in others):
         return Step.HOLD if round_.is_last else Step.WAIT
-    if record.type is InvoiceType.OUTPUT:
+    if _has_its_outputs(record, others):
         return Step.SEND
-    states = {other.state for other in others if other.type is InvoiceType.OUTPUT}
-    if states <= {State.CONFIRMED}:
-        return Step.SEND
-    return Step.WAIT if State.ABSENT in states and not round_.is_last else Step.HOLD
+    may_still = any(other.state is State.ABSENT for other in others) and not round_.is_last
+    return Step.WAIT if may_still else Step.HOLD
 
 
-def _about_absent(record: Record, round_: Round, *, is_proven: bool) -> Step:
+def _about_absent(
+    record: Record, others: Iterable[Record], round_: Round, *, is_proven: bool
+) -> Step:
     if not round_.is_last:
         return Step.DONE
     # The proof of an earlier run is old: somebody may have invoiced the order since.
@@ -261,4 +260,13 @@ def _about_absent(record: Record, round_: Round, *, is_proven: bool) -> Step:
         return Step.RESOLVE
     allowed = record.type is InvoiceType.OUTPUT or round_.resend_input
     may_send = allowed and not record.resent and not round_.reads_only
-    return Step.SEND if may_send else Step.DONE
+    in_doubt = any(other.state is State.IN_DOUBT for other in others)
+    is_free = not in_doubt and _has_its_outputs(record, others)
+    return Step.SEND if may_send and is_free else Step.DONE
+
+
+def _has_its_outputs(record: Record, others: Iterable[Record]) -> bool:
+    """Whether VTEX has what an invoice is about: an Input, all Outputs of its order."""
+    return record.type is InvoiceType.OUTPUT or all(
+        other.state is State.CONFIRMED for other in others if other.type is InvoiceType.OUTPUT
+    )

@@ -52,21 +52,24 @@ class Lock:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o600)
         try:
+            self._take(path)
+            self.mark = _mark(self._file, path)
+            """The last change that was promised."""
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            holder = Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
+            text = b"%0*d\n%s\n" % (WIDTH, self.mark, orjson.dumps(asdict(holder)))
+            os.pwrite(self._file, text, 0)
+            os.ftruncate(self._file, len(text))
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _take(self, path: Path) -> None:
+        try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             told = _await_holder(self._file) or "another process"
-            os.close(self._file)
             raise JournalBusy(f"another run holds {path}: {told}; wait for it, or end it") from None
-        try:
-            self.mark = _mark(self._file, path)
-        except JournalDamaged:
-            os.close(self._file)
-            raise
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        holder = Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
-        text = b"%0*d\n%s\n" % (WIDTH, self.mark, orjson.dumps(asdict(holder)))
-        os.pwrite(self._file, text, 0)
-        os.ftruncate(self._file, len(text))
 
     def promise(self, change: int) -> None:
         """Keep that *change* is on disk, from where it must not vanish.

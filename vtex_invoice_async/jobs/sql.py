@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
@@ -23,14 +24,20 @@ __all__ = ["SCHEMA", "SqliteTable", "Value"]
 Value = str | int | bytes | None
 
 SCHEMA: Final = """
-CREATE TABLE header (account TEXT NOT NULL, origin TEXT NOT NULL, family TEXT NOT NULL) STRICT;
+CREATE TABLE header (
+  account TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  family TEXT NOT NULL,
+  digest BLOB NOT NULL
+) STRICT;
 CREATE TABLE run (
   id INTEGER PRIMARY KEY,
   command TEXT NOT NULL,
   started_at TEXT NOT NULL,
   ended_at TEXT,
   options TEXT NOT NULL,
-  counts TEXT
+  counts TEXT,
+  digest BLOB NOT NULL
 ) STRICT;
 CREATE TABLE invoice (
   seq INTEGER PRIMARY KEY,
@@ -92,21 +99,30 @@ class SqliteTable(Leases):
         self.last_change = 0
 
     def verify(self) -> None:
-        """Read every record and compare it with its digest; find out how far the journal came."""
-        for row in self._connection.execute(_SELECT):
+        """Read all that there is and compare it with its digests; find out how far it came."""
+        self.header()
+        for _ in self._each_run():
+            pass
+        for row in self._connection.execute(f"{_SELECT} ORDER BY seq"):
             record = _record(row)
             if record.body is not None and digest(record.body) != record.content:
-                raise _altered(record.seq)
-            self.last_seq = max(self.last_seq, record.seq)
+                raise _altered(f"row {record.seq}")
+            # None is ever removed.
+            if record.seq != self.last_seq + 1:
+                raise _altered(f"row {self.last_seq + 1}")
+            self.last_seq = record.seq
             self.last_change = max(self.last_change, record.change)
 
     def header(self) -> Header | None:
-        row = self._connection.execute("SELECT account, origin, family FROM header").fetchone()
-        return None if row is None else Header(account=row[0], origin=row[1], family=row[2])
+        row = self._connection.execute("SELECT * FROM header").fetchone()
+        if row is None:
+            return None
+        account, origin, family = _unsealed(row, "the header")
+        return Header(account=account, origin=origin, family=family)
 
     def put_header(self, header: Header) -> None:
-        values = (header.account, header.origin, header.family)
-        self._connection.execute("INSERT INTO header VALUES (?, ?, ?)", values)
+        values = _sealed((header.account, header.origin, header.family))
+        self._connection.execute("INSERT INTO header VALUES (?, ?, ?, ?)", values)
 
     def find(self, order_id: str, invoice_number: str) -> Record | None:
         where = f"{_SELECT} WHERE order_id = ? AND invoice_number = ?"
@@ -162,11 +178,29 @@ class SqliteTable(Leases):
             orjson.dumps(run.options).decode(),
             None if run.counts is None else orjson.dumps(run.counts).decode(),
         )
-        self._connection.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?)", values)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?, ?)", _sealed(values)
+        )
 
     def runs(self, most: int) -> Sequence[RunRecord]:
-        rows = self._connection.execute("SELECT * FROM run ORDER BY id DESC LIMIT ?", (most,))
-        return [_run(row) for row in rows]
+        return list(islice(self._each_run(), most))
+
+    def _each_run(self) -> Iterator[RunRecord]:
+        for row in self._connection.execute("SELECT * FROM run ORDER BY id DESC"):
+            yield _run(_unsealed(row, f"run {row[0]}"))
+
+
+def _sealed(values: Sequence[Value]) -> tuple[Value, ...]:
+    """Return *values* with their digest."""
+    return (*values, digest(orjson.dumps(values)))
+
+
+def _unsealed(row: Sequence[Any], name: str) -> Sequence[Any]:
+    """Return the values of a row; raise `JournalDamaged` where they are not what was written."""
+    *values, kept = row
+    if digest(orjson.dumps(values)) != kept:
+        raise _altered(name)
+    return values
 
 
 def _run(row: Sequence[Any]) -> RunRecord:
@@ -207,7 +241,7 @@ def _record(row: Sequence[Value]) -> Record:
             return _structured(values)
     except (ValueError, TypeError, AssertionError):
         pass
-    raise _altered(values[_SEQ])
+    raise _altered(f"row {values[_SEQ]!r}")
 
 
 def _structured(values: Sequence[Any]) -> Record:
@@ -225,5 +259,5 @@ def _structured(values: Sequence[Any]) -> Record:
     )
 
 
-def _altered(seq: object) -> JournalDamaged:
-    return JournalDamaged(f"row {seq} of the journal is not what was written; restore it")
+def _altered(name: str) -> JournalDamaged:
+    return JournalDamaged(f"{name} of the journal is not what was written; restore it")

@@ -116,6 +116,9 @@ class _File:
                 self._lock = Lock(lock_of(path))
             if not os.path.lexists(path):
                 self._make_file()
+            elif self._lock is not None and self._lock.mark and not path.stat().st_size:
+                # SQLite would remove its log, and with it what can be restored from.
+                raise JournalDamaged(f"{path} is empty, though it held what was sent; restore it")
             _check_file(path)
             self.connection = sqlite3.connect(path, timeout=10, isolation_level=None, factory=kind)
             self._prepare()
@@ -133,13 +136,16 @@ class _File:
 
     def close(self) -> None:
         """Let go of it, with nothing left in its log of what was erased."""
-        with suppress(sqlite3.Error, AttributeError):
-            if not self._reads_only:
-                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        with suppress(sqlite3.Error, AttributeError):
-            self.connection.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            # It may not be open yet, and what it says of itself may not be text.
+            with suppress(sqlite3.Error, AttributeError, UnicodeDecodeError):
+                if not self._reads_only:
+                    self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(sqlite3.Error, AttributeError):
+                self.connection.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def translated(self, error: BaseException) -> JournalError:
         """Return what *error*, of SQLite or of the system, means."""
@@ -148,7 +154,7 @@ class _File:
                 return error
             case sqlite3.OperationalError() if "decode" not in str(error):
                 return JournalFailed(f"{self._path} cannot be used: {error}")
-            case sqlite3.DatabaseError():
+            case sqlite3.DatabaseError() | UnicodeDecodeError():
                 return JournalDamaged(f"{self._path} is damaged: {error}; restore it")
             case OSError():
                 return JournalFailed(f"{self._path} cannot be used: {error.strerror}")
