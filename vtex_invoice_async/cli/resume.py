@@ -9,7 +9,7 @@ from attrs import evolve
 
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.journal import exit_of, path_of
-from vtex_invoice_async.cli.work import Go, InterruptedBeforeError, WorkOptions, tell, work
+from vtex_invoice_async.cli.work import Go, WorkOptions, tell, work
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
@@ -32,16 +32,16 @@ def _run(options: WorkOptions, go: Go, what: str) -> int:
     console = stderr()
     config = ClientConfig.from_env(options.settings)
     path = path_of(options.journal, config)
+    unbegun = Summary(journal=str(path))
     try:
         # One that is made here would hold nothing, and hide that another one was meant.
         if not os.path.lexists(path):
             raise JournalError(f"there is no journal {path}; `send` makes one")
-        summary = asyncio.run(work(go, Journal.open(path, config), config, options, console))
+        journal = Journal.open(path, config)
+        summary = asyncio.run(work(go, journal, config, options, console, unbegun=unbegun))
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
-        summary = Summary(journal=str(path), exit_code=exit_of(error))
-    except InterruptedBeforeError as interrupted:
-        summary = Summary(journal=str(path), exit_code=interrupted.exit_code)
+        summary = evolve(unbegun, exit_code=exit_of(error))
     if summary.exit_code == 0 and not summary.planned:
         console.print(f"There is nothing left to {what} in {path}.")
         summary = evolve(summary, exit_code=Exit.BAD_INPUT)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from attrs import evolve, frozen
 from rich.console import Console
@@ -15,11 +16,12 @@ from vtex_invoice_async.cli.check import opened, tell_problems, tell_unsent
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.journal import exit_of, path_of
 from vtex_invoice_async.cli.sandbox import orders_for
-from vtex_invoice_async.cli.work import InterruptedBeforeError, WorkOptions, tell, work
+from vtex_invoice_async.cli.work import WorkOptions, tell, work
 from vtex_invoice_async.config import ClientConfig, orders_api_of
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.jobs.summary import Exit, Summary
 from vtex_invoice_async.sandbox import Sandbox
@@ -84,33 +86,25 @@ def _is_sound(plan: Plan, file: BinaryIO, options: SendOptions, console: Console
 def _send(
     plan: Plan, config: ClientConfig | None, options: SendOptions, console: Console
 ) -> Summary:
+    unbegun = _unsent(plan, Exit.CONFIRMED)
+
+    async def go(runner: Runner, told: Mapping[str, Any]) -> Summary:
+        return await runner.send(plan, {"file": options.file, **told})
+
+    async def rehearse() -> Summary:
+        """Send to a sandbox that has orders for the plan, over a journal that goes with it."""
+        with tempfile.TemporaryDirectory(prefix="vtex-invoice-") as folder:
+            async with Sandbox(orders_for(plan.entries())) as sandbox:
+                config = evolve(sandbox.config, orders_api=plan.orders_api)
+                journal = Journal.open(Path(folder) / "rehearsal.db", config)
+                summary = await work(go, journal, config, options, console, unbegun=unbegun)
+        return evolve(summary, journal=None)
+
+    if config is None:
+        return asyncio.run(rehearse())
     try:
-        if config is None:
-            return asyncio.run(_rehearse(plan, options, console))
         journal = Journal.open(path_of(options.journal, config), config)
-        return asyncio.run(
-            work(
-                lambda runner, told: runner.send(plan, {"file": options.file, **told}),
-                journal,
-                config,
-                options,
-                console,
-            )
-        )
+        return asyncio.run(work(go, journal, config, options, console, unbegun=unbegun))
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
-        return _unsent(plan, exit_of(error))
-    except InterruptedBeforeError as interrupted:
-        return _unsent(plan, interrupted.exit_code)
-
-
-async def _rehearse(plan: Plan, options: SendOptions, console: Console) -> Summary:
-    """Send the plan to a sandbox that has orders for it, over a journal that goes with it."""
-    with tempfile.TemporaryDirectory(prefix="vtex-invoice-") as folder:
-        async with Sandbox(orders_for(plan.entries())) as sandbox:
-            config = evolve(sandbox.config, orders_api=plan.orders_api)
-            journal = Journal.open(Path(folder) / "rehearsal.db", config)
-            summary = await work(
-                lambda runner, told: runner.send(plan, told), journal, config, options, console
-            )
-    return evolve(summary, journal=None)
+        return evolve(unbegun, exit_code=exit_of(error))

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
 
 import orjson
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.cli import CONCURRENCY, SETTLE_WINDOW
@@ -30,17 +30,9 @@ from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import InvoiceType
 
-__all__ = ["Go", "InterruptedBeforeError", "WorkOptions", "tell", "work"]
+__all__ = ["Go", "WorkOptions", "tell", "work"]
 
 Go: TypeAlias = Callable[[Runner, Mapping[str, Any]], Awaitable[Summary]]
-
-
-class InterruptedBeforeError(Exception):
-    """A signal came before the journal was open: nothing was begun."""
-
-    def __init__(self, number: int) -> None:
-        self.exit_code = 128 + number
-        super().__init__()
 
 
 @frozen(kw_only=True)
@@ -87,9 +79,18 @@ class WorkOptions(CallOptions):
 
 
 async def work(
-    go: Go, journal: Journal, config: ClientConfig, options: WorkOptions, console: Console
+    go: Go,
+    journal: Journal,
+    config: ClientConfig,
+    options: WorkOptions,
+    console: Console,
+    *,
+    unbegun: Summary,
 ) -> Summary:
-    """Run *go* to its end, as people watch and interrupt it, and return what it comes to."""
+    """Run *go* to its end, as people watch and interrupt it, and return what it comes to.
+
+    That is *unbegun* where it is interrupted before the journal is open.
+    """
     main = asyncio.current_task()
     assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
     shown = _Shown(console, main)
@@ -115,7 +116,7 @@ async def work(
         if shown.signal is None:
             raise
         if shown.runner is None:
-            raise InterruptedBeforeError(shown.signal) from None
+            return evolve(unbegun, exit_code=128 + shown.signal)
         summary = shown.runner.summary()
     return summary
 
