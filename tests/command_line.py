@@ -44,9 +44,12 @@ class Ended:
 
 @asynccontextmanager
 async def started(
-    *arguments: object, environ: Mapping[str, str] | None = None, stdout: int = PIPE
+    *arguments: object,
+    environ: Mapping[str, str] | None = None,
+    stdout: int = PIPE,
+    module: str = "vtex_invoice_async",
 ) -> AsyncIterator[Process]:
-    """Run `vtex-invoice` with these arguments, for as long as the block lasts."""
+    """Run a module, by default as `vtex-invoice`, for as long as the block lasts."""
     # The developer's own VTEX_... variables must neither help a test nor be used by one, and their
     # own journals neither be read nor written.
     around = {name: value for name, value in os.environ.items() if not name.startswith("VTEX_")}
@@ -54,7 +57,7 @@ async def started(
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "vtex_invoice_async",
+            module,
             *map(str, arguments),
             cwd=ROOT,
             env=around | {"XDG_STATE_HOME": folder} | dict(environ or {}),

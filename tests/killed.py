@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import signal
 import sqlite3
 import sys
-from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
@@ -23,7 +21,7 @@ from typing import Final
 import aiohttp
 from attrs import define, field, frozen
 
-from tests.command_line import ROOT, TIMEOUT, Ended, ending, file_of, made_up_rows, started
+from tests.command_line import TIMEOUT, Ended, ending, file_of, made_up_rows, started
 
 Row = Mapping[str, object]
 
@@ -149,28 +147,6 @@ async def oracle_for(
         yield Oracle(url=said["url"], environ=environ, token=said["control_token"], session=session)
 
 
-@asynccontextmanager
-async def child(
-    module: str, *arguments: object, environ: Mapping[str, str]
-) -> AsyncIterator[Process]:
-    """Run a module as a command, for as long as the block lasts."""
-    around = {name: value for name, value in os.environ.items() if not name.startswith("VTEX_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *map(str, arguments)),
-        cwd=ROOT,
-        env=around | dict(environ),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
 @define(kw_only=True)
 class Job:
     """A file that is sent by processes that do not live long."""
@@ -203,7 +179,7 @@ class Job:
         if isinstance(at, Point):
             module, line = "tests.killed_child", (at.name, at.nth, *line)
         before = look_into(self.journal)
-        async with child(module, *line, environ=self.oracle.environ) as process:
+        async with started(*line, environ=self.oracle.environ, module=module) as process:
             end = asyncio.create_task(ending(process))
             if isinstance(at, Instant):
                 await self._come(at, end)
@@ -241,9 +217,7 @@ class Job:
             arguments = ("send", self.path, "--journal", self.journal)
         for _ in range(MOST_RUNS):
             environ = self.oracle.environ
-            async with child(
-                "vtex_invoice_async", *arguments, *COMMAND, environ=environ
-            ) as process:
+            async with started(*arguments, *COMMAND, environ=environ) as process:
                 ended = await ending(process, patience=3 * TIMEOUT)
             if ended.code in {0, 65}:
                 break

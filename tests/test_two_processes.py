@@ -14,8 +14,8 @@ from typing import Final
 import pytest
 from attrs import frozen
 
-from tests.command_line import TIMEOUT, Ended, ending, file_of, made_up_rows
-from tests.killed import COMMAND, Oracle, child, oracle_for
+from tests.command_line import TIMEOUT, Ended, ending, file_of, made_up_rows, started
+from tests.killed import COMMAND, Oracle, oracle_for
 
 HOST: Final = socket.gethostname()
 EACH: Final = 3
@@ -58,7 +58,7 @@ async def test_one_of_two_processes_sends(times: int, tmp_path: Path) -> None:
 async def leave_a_dead_holder(path: Path, oracle: Oracle) -> None:
     """Let a process be killed that holds the journal: its name stands in the lock after that."""
     line = ("planning", 1, "send", path, "--journal", path.with_suffix(".db"), *COMMAND)
-    async with child("tests.killed_child", *line, environ=oracle.environ) as process:
+    async with started(*line, environ=oracle.environ, module="tests.killed_child") as process:
         ended = await ending(process)
     assert ended.code == -signal.SIGKILL
 
@@ -69,7 +69,7 @@ async def race(path: Path, oracle: Oracle) -> Race:
     async with AsyncExitStack() as stack:
         both = [
             await stack.enter_async_context(
-                child("tests.killed_child", *line, environ=oracle.environ)
+                started(*line, environ=oracle.environ, module="tests.killed_child")
             )
             for _ in range(2)
         ]
