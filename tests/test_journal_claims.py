@@ -134,7 +134,7 @@ async def test_what_was_given_back_can_be_claimed(journal: Journal, other: Journ
 
     assert orders(await claimed(other)) == ["1-01"]
     assert await claimed(journal) == []
-    await journal.release()
+    await journal.give_back_all()
     assert orders(await claimed(other)) == ["2-01"]
 
 
@@ -146,7 +146,7 @@ async def test_nobody_gives_back_what_another_has_taken_over(
     await claimed(other, now=NOW + LEASE)
 
     await journal.give_back(mine)
-    await journal.release()
+    await journal.give_back_all()
 
     assert await claimed(Journal(store, HEADER), now=NOW + LEASE + MOMENT) == []
 

@@ -108,10 +108,10 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files aw
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (linked, "not a plain file"),
-        (dangling, "not a plain file"),
-        (os.mkfifo, "not a plain file"),
-        (Path.mkdir, "not a plain file"),
+        (linked, "is a link"),
+        (dangling, "is a link"),
+        (os.mkfifo, "is no plain file"),
+        (Path.mkdir, "is no plain file"),
         (for_all, "chmod 600"),
         (for_the_group, "chmod 600"),
         pytest.param(of_another, "not yours", marks=as_root),

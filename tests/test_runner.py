@@ -212,9 +212,9 @@ def test_a_refusal_of_who_asks_ends_the_run() -> None:
     revoked = Fault(do=Do.REVOKE, on=POSTED, nth=(5,))
     summary, sent = play(act, revoked, orders=60, concurrency=4)
 
-    assert summary.exit_code == 77
-    assert summary.confirmed + summary.rejected == sent <= 12
-    assert summary.not_sent == 60 - sent
+    # Nothing is wrong with what was refused: it is sent with other credentials.
+    assert counts(summary) == {"planned": 60, "confirmed": 4, "not_sent": 56, "exit_code": 77}
+    assert sent <= 8
 
 
 def test_twenty_unknown_orders_in_a_row_are_likely_those_of_another_account() -> None:

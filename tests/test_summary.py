@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from attrs import asdict, fields
 
-from vtex_invoice_async.jobs.summary import Ending, Summary, exit_code
+from vtex_invoice_async.jobs.summary import Ending, Exit, Summary, exit_code
 
 # From what says the most to what says the least: 70 > 77 > 130/143 > 4 > 69 > 75 > 3 > 0.
 ALONE: list[tuple[dict[str, Any], dict[str, Any], int]] = [
-    ({}, {"crashed": True}, 70),
+    ({}, {"failed": Exit.INTERNAL}, 70),
     ({}, {"unauthorized": True}, 77),
     ({}, {"signal": signal.SIGINT}, 130),
     ({}, {"signal": signal.SIGTERM}, 143),
@@ -61,7 +61,8 @@ def test_all_at_once_is_a_bug_of_ours() -> None:
     counts: dict[str, Any] = {name: 1 for row in ALONE for name in row[0]}
 
     code = exit_code(
-        Summary(**counts), Ending(crashed=True, unauthorized=True, unanswered=True, signal=2)
+        Summary(**counts),
+        Ending(failed=Exit.INTERNAL, unauthorized=True, unanswered=True, signal=2),
     )
 
     assert code == 70

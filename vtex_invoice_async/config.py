@@ -226,8 +226,9 @@ class ClientConfig:
 
 
 def url_of(account: str, environment: str | None, base_url: str | None) -> str:
-    """Return where the requests of an account go."""
+    """Return where the requests of an account go; raise `ConfigError` where that is nowhere."""
     if base_url is not None:
+        _check_base_url(base_url)
         scheme, _, rest = base_url.partition("://")
         host, slash, path = rest.partition("/")
         return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")

@@ -160,7 +160,10 @@ class Doubts:
                 raise InvoiceAbsent(lasting, **unknown.facts) from None
             case _:
                 told = f"{unknown.reason} ({search.reason})"
-                raise OutcomeUnknown(told, doubt=doubt, **unknown.facts) from None
+                facts = unknown.facts
+                if facts.get("status") is None:
+                    facts["status"] = search.refused_with
+                raise OutcomeUnknown(told, doubt=doubt, **facts) from None
 
     async def _look_until(self, order: _Watched, search: Search, until: float | None) -> None:
         try:
@@ -183,6 +186,7 @@ class Doubts:
             search.reason = "the client was closed"
         except Rejected as error:
             search.reason = f"the order cannot be read: {error.reason}"
+            search.refused_with = error.status
 
     async def _look(self, order: _Watched) -> None:
         """Read an order once, for all its doubts; raise `Rejected` where it cannot be read."""

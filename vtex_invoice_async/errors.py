@@ -268,7 +268,7 @@ class JournalTooNew(JournalError):
 
 
 class JournalFailed(JournalError):
-    """The disk refused what was to be written; nothing was sent after that."""
+    """The disk refused what was to be written; nothing was sent that was not."""
 
 
 class JournalMismatch(JournalError):

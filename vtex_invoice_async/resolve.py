@@ -106,6 +106,9 @@ class Search:
     reason: str = "the order was not read yet"
     """Why it is not known, for people."""
 
+    refused_with: int | None = None
+    """The status with which VTEX refused to show the order."""
+
     _late_looks: int = 0
     _packages: int = 0
 

@@ -52,7 +52,7 @@ def run() -> int:
 
 def _exit_of(error: VtexInvoiceError) -> int:
     if isinstance(error, JournalError):
-        from vtex_invoice_async.cli.journal import exit_of
+        from vtex_invoice_async.jobs.summary import exit_of
 
         return exit_of(error)
     return USAGE if isinstance(error, ConfigError) else INTERNAL
@@ -107,7 +107,9 @@ def pace_options(command: F) -> F:
             help="Requests a second; by default it is found out.",
         ),
         click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout."),
-        click.option("--quiet", is_flag=True, help="Neither progress nor summary."),
+        click.option(
+            "--quiet", is_flag=True, help="Neither progress nor summary; what needs you is said."
+        ),
     ):
         command = option(command)
     return command
@@ -225,7 +227,10 @@ def status(context: click.Context, /, **_: object) -> int:
 @click.option("--state", multiple=True, callback=_states, help="Only those in it; may be repeated.")
 @click.pass_context
 def export(context: click.Context, /, **_: object) -> int:
-    """Write invoices of the journal to stdout, as rows that `send` reads; works beside a run."""
+    """Write invoices of the journal to stdout; works beside a run.
+
+    The rows are such as `send` reads. What is confirmed has only its name left.
+    """
     from vtex_invoice_async.cli.journal import JournalOptions, run_export
 
     return run_export(JournalOptions(**context.params))

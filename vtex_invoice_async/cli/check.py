@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 
 from rich.console import Console
 
+from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.lines import RowProblem
 
 __all__ = ["opened", "tell_problems", "tell_unsent"]
@@ -21,6 +22,8 @@ SHOWN_PROBLEMS: Final = 50
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
     """Open an input; `-` is standard input."""
+    if path == "-" and sys.stdin is None:
+        raise ConfigError("standard input is closed")
     with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
         yield file
 
@@ -47,6 +50,6 @@ def tell_problems(
 def tell_unsent(invalid: int, console: Console) -> None:
     """Say that a file was not sent for its bad rows."""
     console.print(
-        f"Nothing was sent. Rows that cannot be: {invalid:,}. "
+        f"Nothing was sent. Rows that cannot be sent: {invalid:,}. "
         "Correct them, or send the others with --skip-invalid."
     )

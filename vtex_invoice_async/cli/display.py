@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 from rich.console import Console
@@ -26,16 +26,25 @@ from rich.table import Table
 
 from vtex_invoice_async.outcome import State
 
-__all__ = ["Ticker", "percentile", "say_json", "stderr", "stdout", "table", "ticker"]
+__all__ = ["PLAIN_EVERY", "Ticker", "percentile", "say_json", "stderr", "stdout", "table", "ticker"]
 
 PLAIN_EVERY = 5.0
 """Seconds between lines where there is no terminal."""
 
 
 class _Stderr(Console):
+    """What cannot be said, to whoever has left or on a disk that is full, ends no run."""
+
     def on_broken_pipe(self) -> None:
-        """Say no more: whoever read it has left, and the run goes on."""
+        """Say no more."""
         self.quiet = True
+
+    def print(self, *objects: object, **how: Any) -> None:  # noqa: ANN401  as rich has it
+        """Say it, or nothing any more."""
+        try:
+            super().print(*objects, **how)
+        except OSError:
+            self.quiet = True
 
 
 def stderr() -> Console:
@@ -71,14 +80,16 @@ def stdout() -> Iterator[BinaryIO]:
         raise
 
 
-def say_json(document: object) -> None:
-    """Write one JSON object to stdout; what cannot be written is said on stderr."""
+def say_json(document: object) -> bool:
+    """Write one JSON object to stdout; what cannot be written is said on stderr. Say which it was."""
     line = orjson.dumps(document) + b"\n"
     try:
         with stdout() as file:
             file.write(line)
     except OSError as error:
         sys.stderr.write(f"stdout: {error.strerror}\n{line.decode()}")
+        return False
+    return True
 
 
 class Ticker:
@@ -86,6 +97,8 @@ class Ticker:
 
     def __init__(self, total: int = 0) -> None:
         self.counts: Counter[str] = Counter()
+        self.open: Counter[str] = Counter()
+        """What is begun and not over."""
         self.total = total
 
     def tick(self, state: str) -> None:
@@ -93,18 +106,24 @@ class Ticker:
         self.counts[state] += 1
         self._show()
 
-    def show(self, counts: Counter[State]) -> None:
-        """Show all the steps of a run by state."""
-        begun = {state: n for state, n in counts.items() if state is not State.PLANNED}
+    def show(self, counts: Counter[State], in_flight: int) -> None:
+        """Show all the steps of a run by state, of which so many in doubt are only on their way."""
         self.total = counts.total()
-        self.counts = Counter({state.replace("_", " "): n for state, n in begun.items()})
+        open_ones = {State.PLANNED, State.IN_DOUBT}
+        self.counts = Counter(
+            {s.replace("_", " "): n for s, n in counts.items() if s not in open_ones}
+        )
+        self.open = Counter(
+            {"in flight": in_flight, "in doubt": counts[State.IN_DOUBT] - in_flight}
+        )
         self._show()
 
     def _show(self) -> None:
         """Show nothing."""
 
     def _words(self) -> str:
-        return ", ".join(f"{count:,} {state}" for state, count in self.counts.items() if count)
+        words = [*self.counts.items(), *self.open.items()]
+        return ", ".join(f"{count:,} {state}" for state, count in words if count)
 
 
 class _Bar(Ticker):
@@ -130,7 +149,8 @@ class _Lines(Ticker):
         if time.monotonic() - self._spoke >= PLAIN_EVERY:
             self._spoke = time.monotonic()
             done = self.counts.total()
-            self._console.print(f"{self._title}: {done:,} of {self.total:,}; {self._words()}")
+            words = f"; {self._words()}" if self._words() else ""
+            self._console.print(f"{self._title}: {done:,} of {self.total:,}{words}")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,8 +15,8 @@ from attrs import asdict, frozen
 from vtex_invoice_async.cli.display import say_json, stderr, stdout, table
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.config import ClientConfig, orders_api_of, url_of
-from vtex_invoice_async.errors import ConfigError, JournalBusy, JournalError, JournalFailed
-from vtex_invoice_async.jobs.job import Record
+from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.jobs.job import FINAL, Record
 from vtex_invoice_async.jobs.journal import Journal, header_of
 from vtex_invoice_async.jobs.lock import read_holder
 from vtex_invoice_async.jobs.sources import OURS
@@ -24,7 +25,7 @@ from vtex_invoice_async.jobs.store import Header
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.outcome import State
 
-__all__ = ["JournalOptions", "default_path", "exit_of", "path_of", "run_export", "run_status"]
+__all__ = ["JournalOptions", "default_path", "path_of", "run_export", "run_status"]
 
 SHOWN_RUNS = 5
 
@@ -41,7 +42,7 @@ class JournalOptions(AccountOptions):
     def path(self) -> Path:
         """Where the journal is: given, or where that of the account is by default."""
         if self.journal is not None:
-            return Path(self.journal)
+            return _named(self.journal)
         settings = self.settings
         account = settings.get("VTEX_ACCOUNT")
         if account is None:
@@ -54,10 +55,19 @@ class JournalOptions(AccountOptions):
 def path_of(given: str | None, config: ClientConfig) -> Path:
     """Return where the journal for a client of *config* is."""
     if given is not None:
-        return Path(given)
+        return _named(given)
     return default_path(
         header_of(account=config.account, url=config.url, orders_api=config.orders_api)
     )
+
+
+def _named(path: str) -> Path:
+    if "://" in path:
+        # It may hold a password, and would be the name of a file.
+        raise ConfigError("--journal is the path of a file here, and no address")
+    if not Path(path).absolute().parent.is_dir():
+        raise ConfigError(f"--journal {path}: there is no such folder")
+    return Path(path)
 
 
 def default_path(header: Header) -> Path:
@@ -69,13 +79,6 @@ def default_path(header: Header) -> Path:
     host, _, port = authority.rpartition(":")
     name = f"{header.account}@{host.strip('[]').replace(':', '_')}-{port}-{header.family}.db"
     return folder / "vtex-invoice" / name
-
-
-def exit_of(error: JournalError) -> int:
-    """Return the exit code of a journal that cannot be used."""
-    if isinstance(error, JournalBusy):
-        return Exit.NOT_SENT
-    return Exit.DISK if isinstance(error, JournalFailed) else Exit.BAD_INPUT
 
 
 def run_status(options: JournalOptions) -> int:
@@ -100,18 +103,20 @@ async def _status(options: JournalOptions) -> int:
             "running": None if holder is None else asdict(holder),
             "runs": [asdict(run) for run in runs],
         }
-        say_json(said)
-        return 0
+        return 0 if say_json(said) else Exit.DISK
     figures = [("invoices", f"{counts.total():,}")]
     figures += [(name.replace("_", " "), f"{count:,}") for name, count in every.items() if count]
     console = stderr()
     console.print(table(f"{path}\n{header.account} at {header.origin} ({header.family})", figures))
     for run in runs:
-        ended = f"ended {run.ended_at}" if run.ended_at else "has not ended"
+        goes_on = holder is not None and run is runs[0]
+        ended = f"ended {run.ended_at}" if run.ended_at else "goes on" if goes_on else "was cut off"
         code = f", exit code {run.counts['exit_code']}" if run.counts else ""
         console.print(f"{run.command}: began {run.started_at}, {ended}{code}")
     if holder is not None:
         console.print(f"A run holds it: {holder}")
+    elif counts.total() - sum(counts[state] for state in FINAL):
+        console.print(f"Go on with: vtex-invoice resume --journal {shlex.quote(str(path))}")
     return 0
 
 

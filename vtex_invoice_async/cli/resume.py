@@ -8,12 +8,12 @@ import os
 from attrs import evolve
 
 from vtex_invoice_async.cli.display import stderr
-from vtex_invoice_async.cli.journal import exit_of, path_of
+from vtex_invoice_async.cli.journal import path_of
 from vtex_invoice_async.cli.work import Go, WorkOptions, tell, work
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
-from vtex_invoice_async.jobs.summary import Exit, Summary
+from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
 
 __all__ = ["run_resolve", "run_resume"]
 

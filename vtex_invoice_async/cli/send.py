@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,7 +16,7 @@ from rich.console import Console
 
 from vtex_invoice_async.cli.check import opened, tell_problems, tell_unsent
 from vtex_invoice_async.cli.display import stderr
-from vtex_invoice_async.cli.journal import exit_of, path_of
+from vtex_invoice_async.cli.journal import path_of
 from vtex_invoice_async.cli.sandbox import orders_for
 from vtex_invoice_async.cli.work import WorkOptions, tell, work
 from vtex_invoice_async.config import ClientConfig, orders_api_of
@@ -23,7 +25,7 @@ from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.sources import read_json_lines
-from vtex_invoice_async.jobs.summary import Exit, Summary
+from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
 from vtex_invoice_async.sandbox import Sandbox
 
 __all__ = ["SendOptions", "run_send"]
@@ -48,10 +50,15 @@ def run_send(options: SendOptions) -> int:
         # A rehearsal needs no account; its dialect is that of the account all the same.
         config = None if options.sandbox else ClientConfig.from_env(settings)
         plan = stack.enter_context(Plan(config.orders_api if config else orders_api_of(settings)))
-        if _is_sound(plan, file, options, console):
-            summary = _send(plan, config, options, console)
+        try:
+            is_sound = _is_sound(plan, file, options, console)
+        except KeyboardInterrupt:
+            console.print("Interrupted while the file was checked: nothing was sent.")
+            summary = _unsent(plan, 128 + signal.SIGINT)
         else:
-            summary = _unsent(plan, Exit.BAD_INPUT)
+            summary = (
+                _send(plan, config, options, console) if is_sound else _unsent(plan, Exit.BAD_INPUT)
+            )
     tell(summary, options, options.file, console)
     return summary.exit_code
 
@@ -102,8 +109,12 @@ def _send(
 
     if config is None:
         return asyncio.run(rehearse())
+    path = path_of(options.journal, config)
+    unbegun = evolve(unbegun, journal=str(path))
+    if not os.path.lexists(path):
+        console.print(f"New journal: {path}; what was sent before is not known to it.")
     try:
-        journal = Journal.open(path_of(options.journal, config), config)
+        journal = Journal.open(path, config)
         return asyncio.run(work(go, journal, config, options, console, unbegun=unbegun))
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")

@@ -95,7 +95,7 @@ class _Run:
     ) -> None:
         self.ticker = Ticker()
         self.signal: int | None = None
-        self.crashed = False
+        self.failed: Exit | None = None
         self._orders = list(plan.orders())
         self._left = {row.line: row for rows in self._orders for row in rows}
         """By line: the rows of which it is not known yet how they end."""
@@ -270,7 +270,7 @@ class _Run:
             elapsed_s=round(elapsed, 3),
         )
         ending = Ending(
-            crashed=self.crashed,
+            failed=self.failed,
             unauthorized=self._unauthorized,
             unanswered=not self._answered,
             signal=self.signal,
@@ -309,7 +309,7 @@ async def _track(
         if run.signal is None:
             raise
     except Exception:  # noqa: BLE001  the counts are still owed to the user
-        run.crashed = True
+        run.failed = Exit.INTERNAL
         console.print(traceback.format_exc())
     return run.summary(time.perf_counter() - started)
 

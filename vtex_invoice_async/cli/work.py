@@ -7,8 +7,8 @@ import shlex
 import signal
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, TypeAlias
 
 import orjson
@@ -16,11 +16,11 @@ from attrs import asdict, evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.cli import CONCURRENCY, SETTLE_WINDOW
-from vtex_invoice_async.cli.display import Ticker, say_json, table, ticker
+from vtex_invoice_async.cli.display import PLAIN_EVERY, Ticker, say_json, table, ticker
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
-from vtex_invoice_async.errors import InvoiceAbsent, VtexInvoiceError
+from vtex_invoice_async.errors import CallError, InvoiceAbsent, VtexInvoiceError
 from vtex_invoice_async.jobs.events import Event, Lost, Moved, Refused, Stopped
 from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.jobs.journal import Journal
@@ -56,8 +56,10 @@ class WorkOptions(CallOptions):
         names = ("concurrency", "timeout", "rate", "settle_window", "resend_input")
         return {name: getattr(self, name) for name in names}
 
-    def resume_command(self, journal: str) -> str:
+    def command(self, name: str, journal: str | None) -> str:
         """Return what to type to go on."""
+        if name == "export":
+            return shlex.join(["vtex-invoice", name, "--journal", journal or ""])
         given = {
             "--account": self.account,
             "--orders-api": self.orders_api,
@@ -75,7 +77,9 @@ class WorkOptions(CallOptions):
             if value is not None
             for word in (name, value)
         ]
-        return shlex.join(["vtex-invoice", "resume", *words])
+        if self.resend_input:
+            words.append("--resend-input")
+        return shlex.join(["vtex-invoice", name, *words])
 
 
 async def work(
@@ -94,23 +98,18 @@ async def work(
     main = asyncio.current_task()
     assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
     shown = _Shown(console, main)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, shown.interrupt, number)
+    shown.heed_signals()
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(journal)
-            client = await stack.enter_async_context(
-                _client(options.applied_to(config, options.policy), console)
-            )
-            shown.runner = runner = Runner(
+            client = _client(options.applied_to(config, options.policy), console)
+            shown.client = await stack.enter_async_context(client)
+            shown.runner = Runner(
                 client, journal, resend_input=options.resend_input, watch=shown.see
             )
-            shown.client = client
-            shown.ticker = stack.enter_context(ticker(console, "invoices", quiet=options.quiet))
-            summary = await go(runner, options.told)
-            if runner.failure is not None:
-                shown.explain(runner.failure)
+            stack.enter_context(shown.progress(quiet=options.quiet))
+            summary = await go(shown.runner, options.told)
+            shown.explain(shown.runner.failure)
     except asyncio.CancelledError:
         # The second signal: what is in flight stays as the journal has it, in doubt.
         if shown.signal is None:
@@ -118,6 +117,7 @@ async def work(
         if shown.runner is None:
             return evolve(unbegun, exit_code=128 + shown.signal)
         summary = shown.runner.summary()
+    _advise(summary, options, console, is_entered=shown.runner.is_entered)
     return summary
 
 
@@ -136,11 +136,17 @@ class _Shown:
     def __init__(self, console: Console, main: asyncio.Task[object]) -> None:
         self.runner: Runner | None = None
         self.client: VtexInvoiceClient | None = None
-        self.ticker = Ticker()
+        self._ticker = Ticker()
         self.signal: int | None = None
         self._console = console
         self._main = main
         self._closing: asyncio.Future[None] | None = None
+
+    def heed_signals(self) -> None:
+        """Let signals end the run; not those that are ignored, as nohup has it."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, self.interrupt, number)
 
     def interrupt(self, number: int) -> None:
         """Drain at the first signal; leave at once at the second."""
@@ -161,21 +167,42 @@ class _Shown:
                 told = _said(record, error)
                 if told is not None:
                     self._name(record.line, record.invoice_number, record.state, told)
-                if self.runner is not None:
-                    self.ticker.show(self.runner.progress.counts)
+                self._show()
             case Refused(entry=entry, state=state):
                 told = f"the journal has it as {state}, with other contents"
                 self._name(entry.line, entry.invoice_number, State.CONFLICT, told)
             case Stopped(reason=reason, for_good=for_good):
-                self._console.print(f"{reason}. No more are sent.")
+                told = reason if reason.endswith("?") else f"{reason}."
+                self._console.print(f"{told} No more are sent.")
                 if for_good and self.client is not None and self._closing is None:
                     # What waits for its turn, or between two attempts, need not wait for it.
                     self._closing = asyncio.ensure_future(self.client.aclose())
             case Lost(record=record, state=state, facts=facts):
                 self._tell_lost(record.order_id, record.invoice_number, state, facts)
 
-    def explain(self, failure: Exception) -> None:
-        """Tell what ended the run."""
+    @contextmanager
+    def progress(self, *, quiet: bool) -> Iterator[None]:
+        """Show how far it has come, also while nothing happens but waiting."""
+        with ticker(self._console, "invoices", quiet=quiet) as self._ticker:
+            ticking = asyncio.create_task(self._tick())
+            try:
+                yield
+            finally:
+                ticking.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(PLAIN_EVERY)
+            self._show()
+
+    def _show(self) -> None:
+        if self.runner is not None:
+            self._ticker.show(self.runner.progress.counts, self.runner.progress.in_flight)
+
+    def explain(self, failure: Exception | None) -> None:
+        """Tell what ended the run, if it did not end by itself."""
+        if failure is None:
+            return
         if isinstance(failure, VtexInvoiceError):
             self._console.print(f"vtex-invoice: {failure}")
         else:
@@ -197,20 +224,27 @@ class _Shown:
 
 def _said(record: Record, error: VtexInvoiceError | None) -> VtexInvoiceError | str | None:
     """Return what is to be said of where an invoice got, if anything is."""
-    if record.confirmed_by == "order":
-        return "its order shows it"
-    if record.state is not State.ABSENT or not isinstance(error, InvoiceAbsent):
-        return error
-    told = f"order {record.order_id} has not shown it for the whole settle window"
-    if record.resent:
-        return f"{told}, though it was sent twice: look at the order"
-    if record.type is InvoiceType.INPUT:
-        return f"{told}; it refunds a shopper, and is sent again only with --resend-input"
-    return f"{told}; it is sent once more"
+    match record.state, error:
+        case State.CONFIRMED, _:
+            return "its order shows it" if record.confirmed_by == "order" else None
+        case State.HELD, _:
+            return record.message
+        case State.IN_DOUBT, CallError():
+            reason, _, _ = error.reason.partition(";")
+            return f"{reason}; it may have been applied, so its order is read"
+        case State.ABSENT, InvoiceAbsent():
+            told = "the order has not shown it for the whole settle window"
+            if record.resent:
+                return f"{told}, though it was sent twice: look at the order"
+            if record.type is InvoiceType.INPUT:
+                return f"{told}; it refunds a shopper, and is sent again with --resend-input alone"
+            return f"{told}; `send` and `resume` send it once more"
+        case _:
+            return error
 
 
 def tell(summary: Summary, options: WorkOptions, title: str, console: Console) -> None:
-    """Tell what a run came to, and how to go on from there."""
+    """Tell what a run came to."""
     figures = [
         (name.replace("_", " "), f"{count:,}")
         for name, count in asdict(summary).items()
@@ -218,10 +252,21 @@ def tell(summary: Summary, options: WorkOptions, title: str, console: Console) -
         and name != "exit_code"
         and (count or name in {"planned", "confirmed"})
     ]
-    if not options.quiet:
+    if not options.quiet and summary.planned:
         console.print(table(f"{title} in {summary.elapsed_s:.1f} s", figures))
-    open_ones = summary.not_sent + summary.in_doubt + summary.held
-    if open_ones and summary.journal is not None:
-        console.print(f"Go on with: {options.resume_command(summary.journal)}")
     if options.as_json:
         say_json(asdict(summary))
+
+
+def _advise(summary: Summary, options: WorkOptions, console: Console, *, is_entered: bool) -> None:
+    """Tell how to go on from there."""
+    if not is_entered:
+        console.print("The journal has taken in none of it: send the file again.")
+        return
+    if summary.not_sent or summary.in_doubt or summary.held:
+        console.print(f"Go on with: {options.command('resume', summary.journal)}")
+    for state in (State.REJECTED, State.ABSENT, State.CONFLICT):
+        if getattr(summary, state):
+            export = f"{options.command('export', summary.journal)} --state {state}"
+            then = "correct and send what this writes" if state is State.REJECTED else "look at"
+            console.print(f"{state.capitalize()}: {then}: {export}")

@@ -11,7 +11,7 @@ from typing import Any, Final, TypedDict
 import orjson
 from attrs import field, frozen
 
-from vtex_invoice_async.errors import Doubt, JournalDamaged
+from vtex_invoice_async.errors import Doubt
 from vtex_invoice_async.models import Invoice
 from vtex_invoice_async.operations import NotifyInvoice
 from vtex_invoice_async.outcome import InvoiceJob, State
@@ -149,12 +149,9 @@ class Record:
 
     @property
     def job(self) -> InvoiceJob:
-        """What is to be sent; raises `JournalDamaged` where it is not what was entered."""
-        if self.body is None or digest(self.body) != self.content:
-            raise JournalDamaged(
-                f"the body of invoice {self.invoice_number} is not what was entered"
-            )
-        return InvoiceJob(order_id=self.order_id, invoice=_invoice(self.body, self.orders_api))
+        """What is to be sent; nothing that is confirmed can be."""
+        invoice = _invoice(self.body or b"", self.orders_api)
+        return InvoiceJob(order_id=self.order_id, invoice=invoice)
 
     def doubt(self, since: datetime) -> Doubt:
         """Return what to look for on the order."""
@@ -193,17 +190,14 @@ class Entering(Enum):
     REFUSE = "the journal holds it with other contents"
 
 
-_REPLACEABLE: Final = frozenset({State.PLANNED, State.REJECTED, State.NOT_SENT})
+_REPLACEABLE: Final = frozenset({State.PLANNED, State.REJECTED, State.NOT_SENT, State.HELD})
 
 
 def entering(known: Record, content: bytes) -> Entering:
     """Return what becomes of an entry for an invoice that is *known* already."""
     if known.state in _REPLACEABLE:
         return Entering.PLAN
-    if known.content != content:
-        return Entering.REFUSE
-    # What was held was never sent: it may be possible now.
-    return Entering.PLAN if known.state is State.HELD else Entering.SKIP
+    return Entering.SKIP if known.content == content else Entering.REFUSE
 
 
 class Step(Enum):

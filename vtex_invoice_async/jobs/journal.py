@@ -29,29 +29,26 @@ from attrs import evolve, frozen
 
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import JournalBusy, JournalError, JournalMismatch
+from vtex_invoice_async.jobs.clock import agree
+from vtex_invoice_async.jobs.entering import Entered, enter
 from vtex_invoice_async.jobs.job import (
     TRANSITIONS,
-    Entering,
     Entry,
     Facts,
     Record,
-    digest,
-    entering,
 )
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.jobs.store import Header, RunRecord, Store, Table
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
-__all__ = ["Claim", "Entered", "Journal", "header_of"]
+__all__ = ["Claim", "Journal", "header_of"]
 
 LEASE: Final = timedelta(minutes=10)
 """How long a claim holds without a sign of life: far longer than an attempt may take."""
 
 AT_ONCE: Final = 64
 """Orders that are claimed, and records that are read, in one go."""
-
-MOST_TOLD: Final = 50
 
 _PLACES: Final = {InvoiceType.OUTPUT: 0, InvoiceType.INPUT: 1}
 
@@ -63,18 +60,6 @@ def header_of(*, account: str, url: str, orders_api: OrdersApi) -> Header:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     family = "oms" if orders_api is OrdersApi.OMS else "pii"
     return Header(account=account, origin=f"{parts.scheme}://{host}:{port}", family=family)
-
-
-@frozen(kw_only=True)
-class Entered:
-    """What became of a plan's entries."""
-
-    already_confirmed: int = 0
-    refused: int = 0
-    """Those that the journal holds with other contents; they are not in the run."""
-
-    told: tuple[tuple[Entry, State], ...] = ()
-    """The first of the refused, and how the journal holds them."""
 
 
 @frozen(kw_only=True)
@@ -105,6 +90,8 @@ class Journal:
         self._header = header
         self._holder = uuid4().hex
         self._claimed: set[str] = set()
+        """Used by the store's own thread, if it has one, and nowhere else."""
+        self._running: RunRecord | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], config: ClientConfig) -> Self:
@@ -169,51 +156,69 @@ class Journal:
             raise JournalError("the journal is not open")
         return self._header
 
-    async def begin(self, command: str, options: Mapping[str, Any], now: datetime) -> int:
-        """Record that a run begins; return its number."""
+    async def begin(
+        self, command: str, options: Mapping[str, Any], now: datetime, clock: str | None = None
+    ) -> int:
+        """Record that a run begins, and return its number.
 
-        def work(table: Table) -> int:
+        *clock* is by which its times are to be compared with those of the next. Raises
+        `JournalBusy` where another run of this journal has not ended.
+        """
+        if self._running is not None:
+            raise JournalBusy("another run of this journal goes on: wait for it")
+
+        def work(table: Table) -> RunRecord:
             last = table.runs(1)
             run = RunRecord(
                 id=last[0].id + 1 if last else 1,
                 command=command,
                 started_at=_text(now),
+                clock=clock,
                 options=options,
             )
             table.put_run(run)
-            return run.id
+            return run
 
-        return await self._store.change(work)
+        self._running = await self._store.change(work)
+        return self._running.id
 
-    async def end(self, run: int, counts: Mapping[str, Any], now: datetime) -> None:
-        """Record how a run ended."""
-
-        def work(table: Table) -> None:
-            (found,) = (known for known in table.runs(AT_ONCE) if known.id == run)
-            table.put_run(evolve(found, ended_at=_text(now), counts=counts))
-
-        await self._store.change(work)
+    async def end(self, counts: Mapping[str, Any] | None, now: datetime) -> None:
+        """Give back what is claimed, and record how the run ended; without *counts*, it was cut."""
+        running, self._running = self._running, None
+        await self.give_back_all()
+        if running is not None and counts is not None:
+            ended = evolve(running, ended_at=_text(now), counts=counts)
+            await self._store.change(lambda table: table.put_run(ended))
 
     async def enter(self, entries: Iterable[Entry], run: int) -> Entered:
         """Take the entries of a plan into a *run*, all of them or, where that fails, none."""
-        return await self._store.change(lambda table: _enter(table, entries, run))
+        return await self._store.change(lambda table: enter(table, entries, run))
 
     async def reopen(self, now: datetime, *, all_: bool) -> None:
-        """Make what an earlier run left fit to go on from.
+        """Make what earlier runs left fit to go on from.
 
         An intent without an outcome becomes a doubt that dates from *now*: until then the process
         that wrote it may have been sending. It does not count as the one that an absence allows:
-        likely nothing left, and absence has to be proven anew. With *all_*, what was not sent or
-        was held is planned again.
+        likely nothing left, and absence has to be proven anew. Doubts that were dated by a clock
+        that this one does not agree with date from now too. With *all_*, what was not sent or was
+        held is planned again.
         """
+        anew = (State.NOT_SENT, State.HELD) if all_ else ()
 
         def work(table: Table) -> None:
-            for record in _every(table, State.IN_DOUBT):
-                if record.since is None:
-                    table.replace(record, evolve(record, since=now, resent=False))
-            for state in (State.NOT_SENT, State.HELD) if all_ else ():
+            clocks = [run.clock for run in table.runs(2)]
+            is_dated = len(clocks) < 2 or agree(*clocks)
+            for state in (State.IN_DOUBT, *anew):
                 for record in _every(table, state):
-                    table.replace(record, evolve(record, state=State.PLANNED))
+                    if not table.lease(record.order_id, self._holder, now + LEASE, now):
+                        continue  # somebody is at work on it
+                    if state is not State.IN_DOUBT:
+                        table.replace(record, evolve(record, state=State.PLANNED))
+                    elif record.since is None:
+                        table.replace(record, evolve(record, since=now, resent=False))
+                    elif not is_dated:
+                        table.replace(record, evolve(record, since=now))
+                    table.give_back(record.order_id, self._holder)
 
         await self._store.change(work)
 
@@ -251,16 +256,20 @@ class Journal:
 
     async def give_back(self, claim: Claim) -> None:
         """End a claim."""
-        self._claimed.discard(claim.order_id)
-        await self._store.read(lambda table: table.give_back(claim.order_id, self._holder))
-
-    async def release(self) -> None:
-        """End all claims that were not given back."""
-        orders, self._claimed = self._claimed, set()
 
         def work(table: Table) -> None:
-            for order_id in orders:
+            self._claimed.discard(claim.order_id)
+            table.give_back(claim.order_id, self._holder)
+
+        await self._store.read(work)
+
+    async def give_back_all(self) -> None:
+        """End all claims that were not given back."""
+
+        def work(table: Table) -> None:
+            for order_id in self._claimed:
                 table.give_back(order_id, self._holder)
+            self._claimed.clear()
 
         await self._store.read(work)
 
@@ -313,7 +322,8 @@ def _compare(ours: Header, theirs: Header) -> None:
     if ours != theirs:
         raise JournalMismatch(
             f"the journal is for {ours.account} at {ours.origin} ({ours.family}), "
-            f"and not for {theirs.account} at {theirs.origin} ({theirs.family}); use another one"
+            f"and not for {theirs.account} at {theirs.origin} ({theirs.family}): check VTEX_ACCOUNT, "
+            "VTEX_BASE_URL and VTEX_ORDERS_API, or name another journal"
         )
 
 
@@ -323,45 +333,6 @@ def _text(now: datetime) -> str:
 
 def _place(record: Record) -> tuple[int, int]:
     return _PLACES[record.type], record.seq
-
-
-def _enter(table: Table, entries: Iterable[Entry], run: int) -> Entered:
-    confirmed = refused = 0
-    told: list[tuple[Entry, State]] = []
-    for entry in entries:
-        content = digest(entry.body)
-        known = table.find(entry.order_id, entry.invoice_number)
-        if known is None:
-            table.add(_planned(entry, content, run))
-            continue
-        match entering(known, content):
-            case Entering.PLAN:
-                anew = _planned(entry, content, run)
-                table.replace(known, evolve(anew, attempts=known.attempts))
-            case Entering.SKIP:
-                confirmed += known.state is State.CONFIRMED
-                table.replace(known, evolve(known, run=run, line=entry.line))
-            case Entering.REFUSE:
-                refused += 1
-                if len(told) < MOST_TOLD:
-                    told.append((evolve(entry, body=b""), known.state))
-    return Entered(already_confirmed=confirmed, refused=refused, told=tuple(told))
-
-
-def _planned(entry: Entry, content: bytes, run: int) -> Record:
-    return Record(
-        seq=0,
-        change=0,
-        run=run,
-        order_id=entry.order_id,
-        invoice_number=entry.invoice_number,
-        type=entry.type,
-        value=entry.value,
-        orders_api=entry.orders_api,
-        line=entry.line,
-        content=content,
-        body=entry.body,
-    )
 
 
 def _page(table: Table, after: int) -> Sequence[Record]:

@@ -81,8 +81,10 @@ class Lock:
 
     def release(self) -> None:
         """Let go of it."""
-        os.ftruncate(self._file, WIDTH + 1)
-        os.close(self._file)
+        try:
+            os.ftruncate(self._file, WIDTH + 1)
+        finally:
+            os.close(self._file)
 
 
 def read_holder(path: Path) -> Holder | None:

@@ -32,6 +32,8 @@ class Plan:
 
     def __init__(self, orders_api: OrdersApi) -> None:
         self.orders_api = orders_api
+        self.planned = 0
+        """Invoices that would be sent."""
         self.invalid = 0
         """Rows that cannot be sent."""
         self.duplicates = 0
@@ -42,12 +44,6 @@ class Plan:
         self._database.execute(_SCHEMA)
         # What is never committed needs no sync.
         self._database.execute("BEGIN")
-
-    @property
-    def planned(self) -> int:
-        """How many invoices would be sent."""
-        (count,) = self._database.execute("SELECT count(body) FROM entry").fetchone()
-        return int(count)
 
     def take(self, rows: Iterable[Row | BadRow]) -> Iterator[RowProblem]:
         """Take all of *rows* in; yield their warnings, and why some of them cannot be sent."""
@@ -112,6 +108,7 @@ class Plan:
             (line, digest(key), *values),
         )
         if added.rowcount:
+            self.planned += entry is not None
             return
         first, known = self._database.execute(
             "SELECT line, body FROM entry WHERE key = ?", (digest(key),)
@@ -122,6 +119,7 @@ class Plan:
             return
         # Neither of two different rows for one invoice can be trusted.
         self.invalid += (known is not None) + (body is not None)
+        self.planned -= known is not None
         self._database.execute("UPDATE entry SET body = NULL WHERE line = ?", (first,))
         message = f"stands in line {first} with other contents; keep the right one"
         problem = Problem(code="conflict", field="invoiceNumber", message=message)

@@ -11,14 +11,13 @@ from attrs import evolve, frozen
 from vtex_invoice_async.errors import (
     CallError,
     ConfigError,
-    JournalFailed,
     NotSent,
     OrderNotFound,
     RateLimited,
 )
-from vtex_invoice_async.jobs.journal import Entered
+from vtex_invoice_async.jobs.entering import Entered
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.summary import Ending, Summary, exit_code
+from vtex_invoice_async.jobs.summary import Ending, Exit, Summary, exit_code, exit_of
 from vtex_invoice_async.outcome import State
 
 __all__ = ["End", "Progress"]
@@ -41,6 +40,8 @@ class Progress:
 
     def __init__(self) -> None:
         self.counts: Counter[State] = Counter()
+        self.in_flight = 0
+        """Those of the doubtful that are only on their way."""
         self.confirmed_by_order = 0
         self.answered = False
         """Whether VTEX has answered at all."""
@@ -55,8 +56,7 @@ class Progress:
         self._duplicates = 0
         self._asked = False
         self._unauthorized = False
-        self._disk_failed = False
-        self._crashed = False
+        self._failed: Exit | None = None
 
     def plan(self, plan: Plan) -> None:
         """Count the invoices of a plan, none of which is begun."""
@@ -90,13 +90,13 @@ class Progress:
         self._asked = True
         if isinstance(error, ConfigError):
             return None
-        throttled = isinstance(error, RateLimited)
-        self.answered |= throttled or error.status is not None
+        self.answered |= isinstance(error, RateLimited) or error.status is not None
         if error.status in {401, 403}:
             self._unauthorized = True
-            return End("VTEX refuses the credentials or their role", for_good=True)
-        if throttled:
-            told = "VTEX asks for a pause that is longer than a run waits"
+            return End(f"VTEX refuses the credentials or their role: {error}", for_good=True)
+        if isinstance(error, RateLimited):
+            asked = f" of {error.retry_after:.0f} s" if error.retry_after else ""
+            told = f"VTEX asks for a pause{asked}, which is longer than a run waits"
             return End(told, for_good=False)
         if was_read:
             never = error.status is None
@@ -120,8 +120,7 @@ class Progress:
     def fail(self, error: Exception) -> None:
         """Take in that *error* ended the run."""
         self.stop(for_good=True)
-        self._disk_failed |= isinstance(error, JournalFailed)
-        self._crashed |= not isinstance(error, JournalFailed)
+        self._failed = self._failed or exit_of(error)
 
     def summary(self, elapsed: float, journal: str | None) -> Summary:
         """Return the counts; what was never begun was not sent."""
@@ -143,8 +142,7 @@ class Progress:
             journal=journal,
         )
         ending = Ending(
-            crashed=self._crashed,
-            disk_failed=self._disk_failed,
+            failed=self._failed,
             unauthorized=self._unauthorized,
             unanswered=self._asked and not self.answered,
             signal=self.signal,

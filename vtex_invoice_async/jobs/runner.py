@@ -8,16 +8,18 @@ and an Output that VTEX does not have is sent once more.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
 
-from attrs import define
+from attrs import define, field
 
 from vtex_invoice_async.bulk import Later, work_through
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.errors import CallError, ConfigError, JournalError
+from vtex_invoice_async.jobs.clock import clock
 from vtex_invoice_async.jobs.events import Event, Refused, Stopped
 from vtex_invoice_async.jobs.job import FINAL, Entry, Record, Round, Step, next_step
 from vtex_invoice_async.jobs.journal import Claim, Journal
@@ -43,14 +45,21 @@ class _Story:
 
     claim: Claim
     records: list[Record]
+    visits: list[int] = field(init=False)
+    """Places of records: first what has to be found out, then all in their order."""
     at: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        unknown = {State.IN_DOUBT, State.ABSENT}
+        every = range(len(self.records))
+        self.visits = [at for at in every if self.records[at].state in unknown] + [*every]
 
 
 class Runner:
     """One run of a client over a journal; *watch* is told of it as it goes.
 
     It ends by itself, by `stop`, or by what it cannot go on from, which is its `failure`. However
-    it ends there is a summary, whose counts are those of the journal.
+    it ends, what is on disk is counted, and nothing else is. A *watch* that raises is a bug.
     """
 
     def __init__(
@@ -64,18 +73,19 @@ class Runner:
         journal.check_client(client.config)
         self.progress = Progress()
         self.failure: Exception | None = None
-        """What ended the run, where it is no outcome: a bug, or a journal that cannot be written."""
+        """What it could not go on from: a bug, or a journal that cannot be written."""
+        self.is_entered = False
+        """Whether the journal holds what it is to send."""
         self._client = client
         self._journal = journal
         self._resend_input = resend_input
         self._watch = watch
         self._round = Round()
         self._began = 0.0
-        self._run: int | None = None
         self._scope: int | None = None
         self._patience = client.config.retry.resolve_for
         self._steps = Steps(client, journal, self.progress, watch, self._learn)
-        self._may_read = False
+        self._has_read = False
 
     async def send(self, plan: Plan, options: Mapping[str, Any] | None = None) -> Summary:
         """Send the invoices of a plan that are not confirmed yet."""
@@ -87,6 +97,7 @@ class Runner:
                 entered = await self._journal.enter(self._unless_over(plan), self._scope)
             except _OverError:
                 return  # none of them was taken in, and none was sent
+            self.is_entered = True
             for entry, state in entered.told:
                 self._watch(Refused(entry=entry, state=state))
             await self._journal.reopen(self._client.now(), all_=False)
@@ -119,6 +130,7 @@ class Runner:
         self, command: str, options: Mapping[str, Any] | None, *, but: Collection[State]
     ) -> None:
         await self._begin(command, options)
+        self.is_entered = True
         await self._journal.reopen(self._client.now(), all_=not self._round.reads_only)
         self.progress.begin(await self._journal.counts(), but=but)
         await self._go_over()
@@ -138,34 +150,40 @@ class Runner:
 
     def _unless_over(self, plan: Plan) -> Iterator[Entry]:
         """Yield a plan's entries; raise where the run is stopped meanwhile, which may be long."""
-        for entry in plan.entries():
-            if self.progress.is_over:
-                raise _OverError
-            yield entry
+        try:
+            for entry in plan.entries():
+                if self.progress.is_over:
+                    raise _OverError
+                yield entry
+        except sqlite3.ProgrammingError:
+            raise _OverError from None  # whoever lost patience has closed the plan
 
     async def _begin(self, command: str, options: Mapping[str, Any] | None) -> int:
-        self._run = await self._journal.begin(command, options or {}, self._client.now())
-        return self._run
+        now = self._client.now()
+        return await self._journal.begin(command, options or {}, now, clock())
 
     async def _finish(self, go: Callable[[], Awaitable[None]]) -> Summary:
         """Run to the end, whatever that is, and record it."""
         self._began = asyncio.get_running_loop().time()
+        counts: Mapping[str, Any] | None = None
         try:
-            await go()
-        except Exception as error:  # noqa: BLE001  it is told with the counts, which are owed
-            self.failure = error
-            self.progress.fail(error)
-        finally:
-            with suppress(JournalError):
-                await self._journal.release()
-        if self._run is not None:
             try:
-                counts = self.summary().counts
-                await self._journal.end(self._run, counts, self._client.now())
+                await go()
+            except Exception as error:  # noqa: BLE001  it is told with the counts, which are owed
+                self._fail(error)
+            counts = self.summary().counts
+        finally:
+            # Cancelled or not: what is still at work for it takes note.
+            self.progress.stop(for_good=True)
+            try:
+                await self._journal.end(counts, self._client.now())
             except JournalError as error:
-                self.failure = self.failure or error
-                self.progress.fail(error)
+                self._fail(error)
         return self.summary()
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        self.progress.fail(error)
 
     async def _work(self, width: int, *states: State) -> None:
         """Take on every order that has an invoice in one of *states*."""
@@ -175,6 +193,8 @@ class Runner:
         async with aclosing(stories) as ended:
             async for _ in ended:
                 pass
+        # Where it stopped early, some were claimed that nobody has taken on.
+        await self._journal.give_back_all()
 
     async def _orders(self, states: tuple[State, ...]) -> AsyncGenerator[Claim, None]:
         for state in states:
@@ -183,7 +203,7 @@ class Runner:
             claims = self._journal.claims(state, self._scope, self._client.now)
             async with aclosing(claims):
                 async for claim in claims:
-                    if not self._may_read:
+                    if not self._has_read:
                         await self._prove_reading(claim.order_id)
                     no_sends = self.progress.sends_are_over and state is State.PLANNED
                     if self.progress.is_over or no_sends:
@@ -191,14 +211,17 @@ class Runner:
                     yield claim
 
     async def _prove_reading(self, order_id: str) -> None:
-        """Read one order before anything is sent: what could not be read could not be resolved."""
+        """Read one order before anything is sent: who may not read could not resolve a doubt."""
+        self._has_read = True
         try:
             await self._client.get_order(order_id)
-        except (CallError, ConfigError) as error:
+        except ConfigError:
+            if not self.progress.is_over:
+                raise
+        except CallError as error:
             self._learn(error, was_read=True)
         else:
             self.progress.answered = True
-        self._may_read = True
 
     async def _serve(self, claim: Claim) -> Later[None] | None:
         """Send what an order has to be sent; leave the waiting to an errand."""
@@ -224,8 +247,9 @@ class Runner:
         return is_done
 
     async def _advance(self, story: _Story, *, may_wait: bool) -> bool:
-        while story.at < len(story.records) and not self.progress.is_over:
-            record = story.records[story.at]
+        while story.at < len(story.visits) and not self.progress.is_over:
+            place = story.visits[story.at]
+            record = story.records[place]
             step = self._step(record, story)
             if step is Step.RESOLVE and not may_wait:
                 return False
@@ -236,10 +260,10 @@ class Runner:
                     patience = None if self._round.is_last else self._patience
                     taken = await self._steps.resolve(record, patience)
                 case Step.HOLD:
-                    taken = await self._steps.hold(record)
+                    taken = await self._steps.hold(record, story.records)
                 case Step.DONE | Step.WAIT:
                     taken = record
-            story.records[story.at] = taken
+            story.records[place] = taken
             story.at += taken is record
         return True
 
@@ -258,7 +282,8 @@ class Runner:
             self._stop(ends.reason, for_good=ends.for_good)
 
     def _stop(self, reason: str, *, for_good: bool) -> None:
-        if self.progress.stop(for_good=for_good):
-            self._watch(Stopped(reason=reason, for_good=for_good))
+        is_news = self.progress.stop(for_good=for_good)
         if for_good:
             self._steps.end_searches()
+        if is_news:
+            self._watch(Stopped(reason=reason, for_good=for_good))

@@ -76,6 +76,8 @@ class SqliteStore:
 
     async def open(self) -> None:
         """Open the file, make it where there is none, and check all of it."""
+        if self._writer is not None and not self._writer.is_over:
+            raise JournalError(f"{self.name} is open already")
         self._writer = Writer(self._make, self.name)
         await self._writer.opened()
 
@@ -86,6 +88,8 @@ class SqliteStore:
 
     async def change(self, work: Callable[[Table], T]) -> T:
         """Do *work* and sync it, with what else is waiting to be synced."""
+        if self._reads_only:
+            raise JournalError(f"{self.name} was opened for reading; use `Journal.open`")
         return await self._writing().ask(work, changes=True)
 
     async def read(self, work: Callable[[Table], T]) -> T:
@@ -121,6 +125,9 @@ class _File:
                 raise JournalDamaged(f"{path} is empty, though it held what was sent; restore it")
             _check_file(path)
             self.connection = sqlite3.connect(path, timeout=10, isolation_level=None, factory=kind)
+            # What is no database is told first.
+            self._number("schema_version")
+            _check_mode(path)
             self._prepare()
             self.table = SqliteTable(self.connection)
             if not reads_only:
@@ -144,8 +151,9 @@ class _File:
             with suppress(sqlite3.Error, AttributeError):
                 self.connection.close()
         finally:
-            if self._lock is not None:
-                self._lock.release()
+            with suppress(OSError):
+                if self._lock is not None:
+                    self._lock.release()
 
     def translated(self, error: BaseException) -> JournalError:
         """Return what *error*, of SQLite or of the system, means."""
@@ -154,6 +162,10 @@ class _File:
                 return error
             case sqlite3.OperationalError() if "decode" not in str(error):
                 return JournalFailed(f"{self._path} cannot be used: {error}")
+            case sqlite3.ProgrammingError():
+                return JournalFailed(f"{self._path} cannot be used: {error}")
+            case sqlite3.DatabaseError() if "not a database" in str(error):
+                return JournalDamaged(f"{self._path} is not a journal: name another file")
             case sqlite3.DatabaseError() | UnicodeDecodeError():
                 return JournalDamaged(f"{self._path} is damaged: {error}; restore it")
             case OSError():
@@ -171,11 +183,7 @@ class _File:
             )
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         os.close(os.open(self._path, flags, 0o600))
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(self._path.parent)
 
     def _prepare(self) -> None:
         if self._reads_only:
@@ -184,7 +192,7 @@ class _File:
             # Also where a process ended before it had done so.
             self._make_schema()
         if self._number("application_id") != APPLICATION:
-            raise JournalDamaged(f"{self._path} is not a journal")
+            raise JournalDamaged(f"{self._path} is not a journal: name another file")
         version = self._number("user_version")
         if version > VERSION:
             told = f"{self._path} was written by a later version (its schema is {version})"
@@ -194,7 +202,10 @@ class _File:
 
     def _make_schema(self) -> None:
         execute = self.connection.execute
-        execute("PRAGMA journal_mode = WAL")
+        (mode,) = execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            told = "its folder does not allow what SQLite needs; a network's may not"
+            raise JournalError(f"{self._path} cannot be a journal: {told}")
         execute("BEGIN IMMEDIATE")
         for statement in SCHEMA.split(";\n"):
             execute(statement)
@@ -220,7 +231,9 @@ class _File:
 
 
 def _make_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync(folder.parent)
     found = folder.stat()
     if found.st_uid != os.geteuid():
         raise JournalError(f"{folder} is not yours: give a journal in a folder that is")
@@ -230,8 +243,21 @@ def _check_file(path: Path) -> None:
     # It is not opened for this: closing it would let go of the locks that SQLite may hold on it.
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode):
-        raise JournalError(f"{path} is not a plain file")
+        kind = "is a link" if stat.S_ISLNK(found.st_mode) else "is no plain file"
+        raise JournalError(f"{path} {kind}: name the journal itself")
     if found.st_uid != os.geteuid():
         raise JournalError(f"{path} is not yours")
-    if found.st_mode & 0o077:
-        raise JournalError(f"{path} is open to others; it may name people: chmod 600 it")
+
+
+def _check_mode(path: Path) -> None:
+    if path.stat().st_mode & 0o077:
+        raise JournalError(f"{path} is open to others, and may name people: chmod 600 it")
+
+
+def _sync(folder: Path) -> None:
+    """Have what was made in *folder* outlast a power cut."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Unpack
 
@@ -13,7 +14,8 @@ from vtex_invoice_async.errors import (
     ConfigError,
     InvoiceAbsent,
     InvoiceConflict,
-    JournalFailed,
+    JournalError,
+    NotAuthorized,
     NotSent,
     OutcomeUnknown,
     Rejected,
@@ -24,6 +26,7 @@ from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.progress import Progress
 from vtex_invoice_async.models import Receipt
 from vtex_invoice_async.outcome import State, state_of
+from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = ["Steps"]
 
@@ -94,6 +97,7 @@ class Steps:
     async def _intend(self, record: Record, now: datetime) -> Record:
         intended = await self._journal.intend(record, now)
         self._progress.move(record.state, intended.state)
+        self._progress.in_flight += not _is_in_flight(record)
         return intended
 
     async def _failed(
@@ -115,7 +119,10 @@ class Steps:
             facts["resent"] = before.resent
             return await self._settle(latest, State.ABSENT, error, **facts) if begun else before
         if begun or (isinstance(error, NotSent) and error.attempts):
-            return await self._settle(latest, state_of(error), error, **facts)
+            # Who was refused for who they are is not refused for what they sent.
+            refused = isinstance(error, NotAuthorized)
+            state = State.NOT_SENT if refused else state_of(error)
+            return await self._settle(latest, state, error, **facts)
         return before
 
     async def resolve(self, record: Record, patience: float | None) -> Record:
@@ -132,8 +139,15 @@ class Steps:
             return await self._settle(record, state, error, since=doubt.since)
         except InvoiceConflict as error:
             return await self._settle(record, State.CONFLICT, error)
-        except (OutcomeUnknown, ConfigError):
+        except ConfigError:
             self.left.add(record.seq)
+            return record
+        except OutcomeUnknown as error:
+            self.left.add(record.seq)
+            if error.status in {401, 403}:
+                self._learn(error)
+            if patience is None:
+                self._watch(Moved(record=record, error=error))
             return record
         except asyncio.CancelledError:
             if not search.cancelled() or _is_being_cancelled():
@@ -168,16 +182,26 @@ class Steps:
     ) -> Record:
         try:
             settled = await self._journal.settle(record, state, **facts)
-        except JournalFailed:
-            self._watch(Lost(record=record, state=state, facts=facts))
+        except JournalError:
+            with suppress(Exception):  # what keeps it from being written down goes first
+                self._watch(Lost(record=record, state=state, facts=facts))
             raise
         self._progress.move(record.state, state)
+        self._progress.in_flight -= _is_in_flight(record)
         self._watch(Moved(record=settled, error=error))
         return settled
 
-    async def hold(self, record: Record) -> Record:
-        """Hold an invoice back, for it waits for what may not come."""
-        return await self._settle(record, State.HELD)
+    async def hold(self, record: Record, order: Iterable[Record]) -> Record:
+        """Hold an invoice back, for another one of its *order* is not confirmed."""
+        waits_for = next(
+            other
+            for other in order
+            if other.seq != record.seq
+            and (other.type is InvoiceType.OUTPUT or other.state is State.IN_DOUBT)
+            and other.state is not State.CONFIRMED
+        )
+        told = f"it waits for invoice {waits_for.invoice_number}, which is {waits_for.state}"
+        return await self._settle(record, State.HELD, message=told)
 
     def end_searches(self) -> None:
         """Look for nothing any more: what is in doubt stays so."""
@@ -189,6 +213,10 @@ def _facts(error: CallError | ConfigError) -> Facts:
     if isinstance(error, ConfigError):
         return {}
     return {"status": error.status, "code": error.code, "message": error.message}
+
+
+def _is_in_flight(record: Record) -> bool:
+    return record.state is State.IN_DOUBT and record.since is None
 
 
 def _is_being_cancelled() -> bool:

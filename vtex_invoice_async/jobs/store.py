@@ -37,6 +37,9 @@ class RunRecord:
     command: str
     started_at: str
     ended_at: str | None = None
+    clock: str | None = None
+    """By which its times can be compared with those of another run."""
+
     options: Mapping[str, Any]
     counts: Mapping[str, Any] | None = None
 

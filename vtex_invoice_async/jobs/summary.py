@@ -7,7 +7,9 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-__all__ = ["Ending", "Exit", "Summary", "exit_code"]
+from vtex_invoice_async.errors import JournalBusy, JournalError, JournalFailed
+
+__all__ = ["Ending", "Exit", "Summary", "exit_code", "exit_of"]
 
 
 class Exit(IntEnum):
@@ -29,11 +31,8 @@ class Exit(IntEnum):
 class Ending:
     """What cut a run short, if anything did."""
 
-    crashed: bool = False
-    """A bug of ours."""
-
-    disk_failed: bool = False
-    """The journal could not be written."""
+    failed: Exit | None = None
+    """What could not be gone on from: a bug of ours, or a journal."""
 
     unauthorized: bool = False
     """VTEX refused the credentials or their role."""
@@ -77,12 +76,23 @@ class Summary:
         return asdict(self)
 
 
+def exit_of(error: Exception) -> Exit:
+    """Return the code of what a run cannot go on from."""
+    match error:
+        case JournalFailed():
+            return Exit.DISK
+        case JournalBusy():
+            return Exit.NOT_SENT
+        case JournalError():
+            return Exit.BAD_INPUT
+        case _:
+            return Exit.INTERNAL
+
+
 def exit_code(summary: Summary, ending: Ending) -> int:
     """Return the code that says the most: who must act comes before who may wait."""
-    if ending.crashed:
-        return Exit.INTERNAL
-    if ending.disk_failed:
-        return Exit.DISK
+    if ending.failed is not None:
+        return ending.failed
     if ending.unauthorized:
         return Exit.UNAUTHORIZED
     if ending.signal is not None:

@@ -70,6 +70,7 @@ class Writer:
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks: SimpleQueue[_Task[Any] | None] = SimpleQueue()
         self._failure: str | None = None
+        self._closing = False
         Thread(target=self._serve, args=(make,), name="journal", daemon=True).start()
 
     async def opened(self) -> None:
@@ -82,11 +83,16 @@ class Writer:
                 self._opened.result()
             raise
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the thread has ended."""
+        return self._ended.done()
+
     async def ask(self, work: Callable[[Table], T], *, changes: bool) -> T:
         """Have *work* done; where it *changes* something, wait until that is on disk."""
         if self._loop is not asyncio.get_running_loop():
             raise JournalError(f"{self._name} was opened in another event loop")
-        if self._ended.done():
+        if self._closing or self._ended.done():
             raise JournalError(f"{self._name} is not open")
         task = _Task(work, changes)
         self._tasks.put(task)
@@ -94,6 +100,7 @@ class Writer:
 
     async def aclose(self) -> None:
         """End the thread, once it has done what it was asked for."""
+        self._closing = True
         if not self._ended.done():
             self._tasks.put(None)
             await asyncio.shield(self._ended)
@@ -106,14 +113,27 @@ class Writer:
         try:
             database = make()
         except BaseException as error:  # noqa: BLE001  whoever waits must hear of it
-            self._tell(lambda error=error: self._opened.set_exception(error))  # type: ignore[misc]
-        else:
-            self._tell(lambda: self._opened.set_result(None))
+            self._tell(lambda error=error: self._end(error))  # type: ignore[misc]
+            return
+        self._tell(lambda: self._opened.set_result(None))
+        try:
             while (batch := self._next_batch()) is not None:
                 self._commit(database, batch)
                 self._tell(lambda batch=batch: [task.tell() for task in batch])  # type: ignore[misc]
             database.close()
-        self._tell(lambda: self._ended.set_result(None))
+        finally:
+            self._tell(self._end)
+
+    def _end(self, error: BaseException | None = None) -> None:
+        """Be over, in the loop's thread: in one step with what could not be opened."""
+        self._closing = True
+        if error is not None:
+            self._opened.set_exception(error)
+        self._ended.set_result(None)
+        while not self._tasks.empty():
+            if (task := self._tasks.get()) is not None:
+                task.error = JournalError(f"{self._name} is not open")
+                task.tell()
 
     def _next_batch(self) -> list[_Task[Any]] | None:
         first = self._tasks.get()
