@@ -240,6 +240,7 @@ class Runner:
             if is_done:
                 await self._journal.give_back(story.claim)
         except Exception as error:
+            self._fail(error)
             # Others need not wait out their doubts before it is told.
             told = str(error) if isinstance(error, JournalError) else type(error).__name__
             self._stop(f"The run cannot go on: {told}", for_good=True)
