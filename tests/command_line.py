@@ -47,6 +47,7 @@ async def started(
     *arguments: object,
     environ: Mapping[str, str] | None = None,
     stdout: int = PIPE,
+    stderr: int = PIPE,
     module: str = "vtex_invoice_async",
 ) -> AsyncIterator[Process]:
     """Run a module, by default as `vtex-invoice`, for as long as the block lasts."""
@@ -63,7 +64,7 @@ async def started(
             env=around | {"XDG_STATE_HOME": folder} | dict(environ or {}),
             stdin=PIPE,
             stdout=stdout,
-            stderr=PIPE,
+            stderr=stderr,
         )
         try:
             yield process

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Final
+
+from attrs import evolve
 
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.errors import InvalidInvoice, Problem
@@ -15,10 +18,11 @@ from vtex_invoice_async.outcome import InvoiceJob
 
 __all__ = ["resolve", "resume", "run"]
 
-BREATH = 100
+BREATH: Final = 100
 """Jobs that are taken in without letting the loop go on."""
 
-MOST_PROBLEMS = 50
+MOST_PROBLEMS: Final = 50
+"""That are told."""
 
 
 async def run(
@@ -65,15 +69,20 @@ def _unless_failed(runner: Runner, summary: Summary) -> Summary:
 
 
 async def _take_in(plan: Plan, jobs: Iterable[InvoiceJob] | AsyncIterable[InvoiceJob]) -> None:
-    problems: list[Problem] = []
+    found: list[Problem] = []
     place = 0
     async for job in _each(jobs):
         place += 1
         if place % BREATH == 0:
             await asyncio.sleep(0)
-        problems += [found.problem for found in plan.add(job, place)][:MOST_PROBLEMS]
-    if problems:
-        raise InvalidInvoice(problems[:MOST_PROBLEMS])
+        try:
+            problems = [row.problem for row in plan.add(job, place)]
+        except InvalidInvoice as error:
+            problems = list(error.problems)
+        found += [evolve(p, message=f"of job {place}: {p.message}") for p in problems]
+        del found[MOST_PROBLEMS:]
+    if found:
+        raise InvalidInvoice(found)
 
 
 async def _each(
