@@ -242,7 +242,9 @@ async def test_the_journal_can_be_read_while_a_run_holds_it(tmp_path: Path) -> N
             exported = await run("export", "--state", "in-doubt", "--journal", journal)
             busy = await run("resume", "--json", "--journal", journal, environ=environ)
 
-    assert (status.summary["in_doubt"], status.summary["planned"]) == (3, 7)
+    said = status.summary
+    assert (said["planned"], said["in_doubt"], said["not_sent"]) == (10, 3, 7)
+    assert (said["states"]["planned"], said["states"]["not_sent"]) == (7, 0)
     assert status.summary["running"]["pid"] == process.pid
     assert f"process {process.pid} on " in told.stderr
     assert len(exported.stdout.splitlines()) == 3
@@ -271,7 +273,7 @@ async def test_status_needs_no_credentials(sandbox: Sandbox, tmp_path: Path) -> 
 
     ended = await run("status", "--json", "--journal", shop.journal)
 
-    assert ended.summary["confirmed"] == ended.summary["invoices"] == 10
+    assert ended.summary["confirmed"] == ended.summary["planned"] == 10
     assert ended.summary["running"] is None
     (found,) = ended.summary["runs"]
     assert found["counts"]["exit_code"] == 0

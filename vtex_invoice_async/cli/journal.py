@@ -22,7 +22,7 @@ from vtex_invoice_async.jobs.lock import read_holder
 from vtex_invoice_async.jobs.sources import OURS
 from vtex_invoice_async.jobs.sqlite import lock_of
 from vtex_invoice_async.jobs.store import Header
-from vtex_invoice_async.jobs.summary import Exit
+from vtex_invoice_async.jobs.summary import Exit, by_state
 from vtex_invoice_async.outcome import State
 
 __all__ = ["JournalOptions", "default_path", "path_of", "run_export", "run_status"]
@@ -93,19 +93,20 @@ async def _status(options: JournalOptions) -> int:
         runs = await journal.runs(SHOWN_RUNS)
         header = journal.header
     holder = read_holder(lock_of(path))
-    every = {str(state): counts[state] for state in State if state is not State.INVALID}
+    told = by_state(counts)
     if options.as_json:
         said = {
             "journal": str(path),
             **asdict(header),
-            "invoices": counts.total(),
-            **every,
+            **told,
+            "states": {str(state): counts[state] for state in State if state is not State.INVALID},
             "running": None if holder is None else asdict(holder),
             "runs": [asdict(run) for run in runs],
         }
         return 0 if say_json(said) else Exit.DISK
-    figures = [("invoices", f"{counts.total():,}")]
-    figures += [(name.replace("_", " "), f"{count:,}") for name, count in every.items() if count]
+    figures = [(name.replace("_", " "), f"{count:,}") for name, count in told.items() if count]
+    if never_begun := counts[State.PLANNED]:
+        figures.append(("never begun", f"{never_begun:,}"))
     console = stderr()
     console.print(table(f"{path}\n{header.account} at {header.origin} ({header.family})", figures))
     for run in runs:

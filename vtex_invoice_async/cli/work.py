@@ -117,7 +117,9 @@ async def work(
         if shown.runner is None:
             return evolve(unbegun, exit_code=128 + shown.signal)
         summary = shown.runner.summary()
-    _advise(summary, options, console, is_entered=shown.runner.is_entered)
+    # A rehearsal is not gone on with.
+    if unbegun.journal is not None:
+        _advise(summary, options, console, is_entered=shown.runner.is_entered)
     return summary
 
 

@@ -17,7 +17,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.jobs.entering import Entered
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.summary import Ending, Exit, Summary, exit_code, exit_of
+from vtex_invoice_async.jobs.summary import Ending, Exit, Summary, by_state, exit_code, exit_of
 from vtex_invoice_async.outcome import State
 
 __all__ = ["End", "Progress"]
@@ -122,19 +122,16 @@ class Progress:
         self._failed = self._failed or exit_of(error)
 
     def summary(self, elapsed: float, journal: str | None) -> Summary:
-        """Return the counts; what was never begun was not sent."""
-        counts, entered = self.counts, self._entered
+        """Return the counts."""
+        entered = self._entered
+        found = by_state(self.counts)
+        # What the journal holds with other contents is in the file, and not in the journal's run.
+        for name in ("planned", "conflict"):
+            found[name] += entered.refused
         counted = Summary(
-            planned=counts.total() + entered.refused,
-            confirmed=counts[State.CONFIRMED],
+            **found,
             confirmed_by_order=self.confirmed_by_order,
             already_confirmed=entered.already_confirmed,
-            rejected=counts[State.REJECTED],
-            not_sent=counts[State.NOT_SENT] + counts[State.PLANNED],
-            in_doubt=counts[State.IN_DOUBT],
-            absent=counts[State.ABSENT],
-            conflict=counts[State.CONFLICT] + entered.refused,
-            held=counts[State.HELD],
             invalid=self._invalid,
             duplicates=self._duplicates,
             elapsed_s=round(elapsed, 3),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import IntEnum
 from typing import Any
 
 from attrs import asdict, frozen
 
 from vtex_invoice_async.errors import JournalBusy, JournalError, JournalFailed
+from vtex_invoice_async.outcome import State
 
-__all__ = ["Ending", "Exit", "Summary", "exit_code", "exit_of"]
+__all__ = ["Ending", "Exit", "Summary", "by_state", "exit_code", "exit_of"]
 
 
 class Exit(IntEnum):
@@ -74,6 +76,17 @@ class Summary:
     def counts(self) -> dict[str, Any]:
         """All of it, by name."""
         return asdict(self)
+
+
+def by_state(counts: Counter[State]) -> dict[str, int]:
+    """Return how many invoices there are, and each of them in just one of the states that are told.
+
+    What was never begun was not sent.
+    """
+    told = (state for state in State if state not in {State.PLANNED, State.INVALID})
+    found = {str(state): counts[state] for state in told}
+    found[State.NOT_SENT] += counts[State.PLANNED]
+    return {"planned": counts.total(), **found}
 
 
 def exit_of(error: Exception) -> Exit:
