@@ -131,6 +131,18 @@ def test_a_refusal_of_what_is_sent_again_settles_nothing() -> None:
     assert sent == 2
 
 
+def test_a_refusal_of_who_sends_it_again_leaves_it_absent_for_the_next_run() -> None:
+    revoked = Fault(do=Do.ANSWER, on=POSTED, nth=(2,), status=403, body="")
+
+    async def act(stage: Stage) -> tuple[Summary, Summary]:
+        return await stage.send(), await stage.resume()
+
+    first, second = play(act, DROPPED, revoked, orders=1)
+
+    assert counts(first) == {"planned": 1, "absent": 1, "exit_code": 77}
+    assert counts(second) == {"planned": 1, "confirmed": 1}
+
+
 def test_a_refusal_stands_where_neither_is_there_in_the_end() -> None:
     refused = Fault(do=Do.ANSWER, on=POSTED, nth=(2,), status=400, body='{"error": {"code": "1"}}')
 

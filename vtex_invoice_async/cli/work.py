@@ -233,7 +233,7 @@ def _said(record: Record, error: VtexInvoiceError | None) -> VtexInvoiceError | 
             return record.message
         case State.IN_DOUBT, CallError():
             reason, _, _ = error.reason.partition(";")
-            return f"{reason}; it may have been applied, so its order is read"
+            return f"{reason}; it may have been applied"
         case State.ABSENT, InvoiceAbsent():
             told = "the order has not shown it for the whole settle window"
             if record.resent:

@@ -105,8 +105,12 @@ class Steps:
     ) -> Record:
         """Write down what an error proves of an invoice that was *latest* intended, if it was."""
         facts = _facts(error)
+        # Who was refused for who they are is not refused for what they sent.
+        for_who = isinstance(error, NotAuthorized)
         # What was absent and is sent again may be refused because VTEX has the first one.
-        settles_nothing = isinstance(error, Rejected) and before.state is State.ABSENT
+        settles_nothing = (
+            isinstance(error, Rejected) and before.state is State.ABSENT and not for_who
+        )
         if isinstance(error, OutcomeUnknown) or settles_nothing:
             doubt = error.doubt if isinstance(error, OutcomeUnknown) else None
             facts["since"] = self._client.now() if doubt is None else doubt.since
@@ -119,9 +123,7 @@ class Steps:
             facts["resent"] = before.resent
             return await self._settle(latest, State.ABSENT, error, **facts) if begun else before
         if begun or (isinstance(error, NotSent) and error.attempts):
-            # Who was refused for who they are is not refused for what they sent.
-            refused = isinstance(error, NotAuthorized)
-            state = State.NOT_SENT if refused else state_of(error)
+            state = State.NOT_SENT if for_who else state_of(error)
             return await self._settle(latest, state, error, **facts)
         return before
 
