@@ -81,9 +81,9 @@ class Callers:
             self.closed.append((self.now, self.now + wait))
             assert self.throttle.closed_until >= self.now + wait
         assert not cut or self.throttle.closed_until > self.now
-        if cut or asks:
-            # Nobody's any more, and given back all the same.
-            for slot in pending[:3]:
+        # Nobody's any more, and given back all the same. (To be asked for no wait voids none.)
+        for slot in pending[:3]:
+            if not self.throttle.holds(slot):
                 self.throttle.give_back(slot)
         for slot in pending:
             assert not self.throttle.holds(slot) or slot.at >= self.throttle.closed_until
