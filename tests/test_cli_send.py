@@ -303,11 +303,11 @@ async def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
 
 def echoing(server: RawServer) -> Act:
     async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server.record(await read_request(reader))
-        headers = server.requests[0].decode()
-        token = headers.split("X-VTEX-API-AppToken: ")[1].split("\r\n")[0]
-        said = {"error": {"code": "1", "message": f"your token is {token}", "exception": None}}
-        writer.write(answer(json.dumps(said).encode(), status="400 Bad Request"))
-        await writer.drain()
+        while True:
+            server.record(await read_request(reader))
+            headers = server.requests[0].decode()
+            token = headers.split("X-VTEX-API-AppToken: ")[1].split("\r\n")[0]
+            said = {"error": {"code": "1", "message": f"your token is {token}", "exception": None}}
+            writer.write(answer(json.dumps(said).encode(), status="400 Bad Request"))
 
     return act
