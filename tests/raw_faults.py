@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from tests.raw_server import Act, RawServer, answer, read_request
+from tests.raw_server import ORDER, Act, RawServer, answer, read_request
 
 
 def close_on_accept(server: RawServer) -> Act:
@@ -53,7 +53,7 @@ def hang_after_post(server: RawServer) -> Act:
 
     async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (request := await read_request(reader)).startswith(b"GET "):
-            writer.write(answer(b'{"orderId": "1172452900788-01"}'))
+            writer.write(answer(ORDER))
         server.record(request)
         await asyncio.Event().wait()
 

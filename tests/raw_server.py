@@ -18,6 +18,9 @@ RECEIPT = (
     b'"receipt":"527b1ae251264ef1b7a9b597cd8f16b9"}'
 )
 
+ORDER = b'{"orderId": "1172452900788-01", "status": "handling", "value": 2499, "items": []}'
+"""As much of an order as a read of it needs."""
+
 
 def answer(
     body: bytes = RECEIPT,

@@ -20,7 +20,7 @@ from tests.command_line import (
     run,
     started,
 )
-from tests.raw_server import Act, RawServer, answer, raw_server, read_request, reply_with
+from tests.raw_server import ORDER, Act, RawServer, answer, raw_server, read_request, reply_with
 from vtex_invoice_async.sandbox import Role, Sandbox
 
 # In DESIGN.md's words, section 7.
@@ -208,7 +208,8 @@ async def test_a_503_leaves_every_invoice_in_doubt_and_sent_once(tmp_path: Path)
     path = file_of(tmp_path, made_up_rows(5))
     busy = answer(b"", status="503 Service Unavailable")
 
-    async with raw_server(reply_with(busy)) as server:
+    # One read proves that reading is allowed; from then on nothing works.
+    async with raw_server(reply_with(answer(ORDER), busy)) as server:
         options = ("--json", "--settle-window", 0.5)
         ended = await run("send", path, *options, environ=environ_of(server.config()))
 
