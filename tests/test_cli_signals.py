@@ -24,7 +24,9 @@ from tests.raw_server import raw_server
 from vtex_invoice_async.sandbox import Sandbox
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 async def test_a_signal_lets_what_is_in_flight_end_and_sends_no_more(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
