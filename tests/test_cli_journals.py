@@ -20,6 +20,10 @@ def content(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
 on_a_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux's")
 
 
@@ -37,16 +41,16 @@ async def test_a_journal_is_no_address_and_its_password_is_not_said(
     assert not sandbox.applied
 
 
-async def test_a_folder_that_is_missing_is_not_made(
+async def test_a_folder_that_is_missing_is_made_for_its_owner_alone(
     file: Path, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    path = tmp_path / "mistyped" / "journal.db"
+    path = tmp_path / "new" / "journal.db"
 
     ended = await run("send", file, "--journal", path, environ=environ_of(sandbox.config))
 
-    assert ended.code == 2
-    assert "no such folder" in ended.stderr
-    assert not sandbox.applied
+    assert ended.code == 0
+    assert f"New journal: {path}" in ended.stderr
+    assert mode_of(path.parent) == 0o700
 
 
 async def test_a_file_that_is_no_journal_is_left_as_it_is(file: Path, sandbox: Sandbox) -> None:

@@ -65,8 +65,6 @@ def _named(path: str) -> Path:
     if "://" in path:
         # It may hold a password, and would be the name of a file.
         raise ConfigError("--journal is the path of a file here, and no address")
-    if not Path(path).absolute().parent.is_dir():
-        raise ConfigError(f"--journal {path}: there is no such folder")
     return Path(path)
 
 
