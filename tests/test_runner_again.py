@@ -30,8 +30,17 @@ def test_two_runs_of_one_journal_do_not_disturb_each_other() -> None:
         async with stage.journal as journal:
             first = asyncio.create_task(run(stage.client, stage.jobs, journal))
             await asyncio.sleep(0.3)
-            with pytest.raises(JournalBusy, match="another run of this journal"):
-                await resume(stage.client, journal)
+            for _ in range(2):
+                with pytest.raises(JournalBusy, match="another run of this journal"):
+                    await resume(stage.client, journal)
+            (record,) = await journal.runs(9)
+            assert record.ended_at is None
+            both = await asyncio.gather(
+                first,
+                run(stage.client, stage.jobs, journal),
+                return_exceptions=True,
+            )
+            assert isinstance(both[1], JournalBusy)
             return await first, await run(stage.client, stage.jobs, journal)
 
     first, second = play(act, orders=20, concurrency=2)
@@ -71,8 +80,13 @@ def test_what_was_claimed_and_not_begun_is_looked_for_in_the_end() -> None:
     assert (summary.rejected, summary.in_doubt, summary.confirmed_by_order) == (20, 0, 1)
 
 
-@pytest.mark.parametrize(("clock", "least"), [("boot 1", 0), ("boot 3600", 300), ("other 1", 300)])
-def test_a_doubt_that_another_clock_has_dated_is_dated_anew(clock: str, least: float) -> None:
+CLOCKS: Final = [("boot 1", 0), ("boot 3600", 300), ("other 1", 300), (None, 300)]
+
+
+@pytest.mark.parametrize(("clock", "least"), CLOCKS)
+def test_a_doubt_that_another_clock_has_dated_is_dated_anew(
+    clock: str | None, least: float
+) -> None:
     """The window counts from what may lie in the future of this clock, or long in its past."""
 
     async def act(stage: Stage) -> tuple[Summary, float]:
@@ -100,6 +114,25 @@ def test_a_doubt_that_another_clock_has_dated_is_dated_anew(clock: str, least: f
 
     assert counts(summary) == {"planned": 1, "confirmed": 1}
     assert least <= took < least + 60
+
+
+def test_two_runs_that_begin_at_once_are_one_and_a_refusal() -> None:
+    async def slow() -> None:
+        await asyncio.sleep(0.01)
+
+    async def act(stage: Stage) -> tuple[Summary | BaseException, Summary | BaseException]:
+        async with stage.journal as journal:
+            return await asyncio.gather(
+                run(stage.client, stage.jobs, journal),
+                resume(stage.client, journal),
+                return_exceptions=True,
+            )
+
+    summary, refused = play(act, orders=5, store=MemoryStore(sync=slow))
+
+    assert isinstance(summary, Summary)
+    assert counts(summary) == {"planned": 5, "confirmed": 5}
+    assert isinstance(refused, JournalBusy)
 
 
 def test_two_doubts_of_one_order_are_both_found_out_before_either_is_sent_again() -> None:
@@ -206,3 +239,15 @@ def test_a_refused_read_ends_what_only_reads() -> None:
     summary = play(act, DROPPED, revoked, orders=1)
 
     assert counts(summary) == {"planned": 1, "in_doubt": 1, "exit_code": 77}
+
+
+def test_a_read_that_was_refused_once_does_not_end_the_next_run() -> None:
+    refused = Fault(do=Do.ANSWER, on="get_order", nth=(3,), status=403, body="")
+
+    async def act(stage: Stage) -> tuple[Summary, Summary]:
+        return await stage.send(), await stage.resume()
+
+    first, second = play(act, DROPPED, refused, orders=1)
+
+    assert counts(first) == {"planned": 1, "in_doubt": 1, "exit_code": 77}
+    assert counts(second) == {"planned": 1, "confirmed": 1}

@@ -166,6 +166,7 @@ class Doubts:
                 raise OutcomeUnknown(told, doubt=doubt, **facts) from None
 
     async def _look_until(self, order: _Watched, search: Search, until: float | None) -> None:
+        search.refused_with = None  # what was refused before may be allowed now
         try:
             async with asyncio.timeout_at(until):
                 while not search.is_over:

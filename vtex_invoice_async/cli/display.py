@@ -8,8 +8,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from contextlib import contextmanager, suppress
+from typing import BinaryIO, TextIO, cast
 
 import orjson
 from rich.console import Console
@@ -32,26 +32,32 @@ PLAIN_EVERY = 5.0
 """Seconds between lines where there is no terminal."""
 
 
-class _Stderr(Console):
-    """What cannot be said, to whoever has left or on a disk that is full, ends no run."""
+class _Heedless:
+    """A stream for people: that they have left, or that its disk is full, ends no run."""
 
-    def on_broken_pipe(self) -> None:
-        """Say no more."""
-        self.quiet = True
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
-    def print(self, *objects: object, **how: Any) -> None:  # noqa: ANN401  as rich has it
-        """Say it, or nothing any more."""
-        try:
-            super().print(*objects, **how)
-        except OSError:
-            self.quiet = True
+    def write(self, text: str) -> int:
+        """Write *text*, or nothing."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or not."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 def stderr() -> Console:
     """Return the console that people read; what it prints is never taken for markup."""
     there = sys.stderr is not None
-    return _Stderr(
-        stderr=True,
+    return Console(
+        file=cast(TextIO, _Heedless(sys.stderr)) if there else None,
         quiet=not there,
         highlight=False,
         markup=False,

@@ -119,7 +119,7 @@ async def work(
         summary = shown.runner.summary()
     # A rehearsal is not gone on with.
     if unbegun.journal is not None:
-        _advise(summary, options, console, is_entered=shown.runner.is_entered)
+        _advise(summary, shown.runner, options, console)
     return summary
 
 
@@ -260,15 +260,15 @@ def tell(summary: Summary, options: WorkOptions, title: str, console: Console) -
         say_json(asdict(summary))
 
 
-def _advise(summary: Summary, options: WorkOptions, console: Console, *, is_entered: bool) -> None:
+def _advise(summary: Summary, runner: Runner, options: WorkOptions, console: Console) -> None:
     """Tell how to go on from there."""
-    if not is_entered:
-        console.print("The journal has taken in none of it: send the file again.")
+    if not runner.is_entered:
+        console.print("The journal may have taken in none of it: send the file again.")
         return
     if summary.not_sent or summary.in_doubt or summary.held:
         console.print(f"Go on with: {options.command('resume', summary.journal)}")
     for state in (State.REJECTED, State.ABSENT, State.CONFLICT):
-        if getattr(summary, state):
+        if runner.progress.counts[state]:
             export = f"{options.command('export', summary.journal)} --state {state}"
             then = "correct and send what this writes" if state is State.REJECTED else "look at"
             console.print(f"{state.capitalize()}: {then}: {export}")

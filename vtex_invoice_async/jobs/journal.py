@@ -91,6 +91,7 @@ class Journal:
         self._holder = uuid4().hex
         self._claimed: set[str] = set()
         """Used by the store's own thread, if it has one, and nowhere else."""
+        self._is_running = False
         self._running: RunRecord | None = None
 
     @classmethod
@@ -156,16 +157,14 @@ class Journal:
             raise JournalError("the journal is not open")
         return self._header
 
-    async def begin(
-        self, command: str, options: Mapping[str, Any], now: datetime, clock: str | None = None
-    ) -> int:
-        """Record that a run begins, and return its number.
+    async def begin(self, command: str, options: Mapping[str, Any], now: datetime) -> int:
+        """Record that a run begins, and return its number; `end` it.
 
-        *clock* is by which its times are to be compared with those of the next. Raises
-        `JournalBusy` where another run of this journal has not ended.
+        Raises `JournalBusy` where another run of this journal has not ended.
         """
-        if self._running is not None:
+        if self._is_running:
             raise JournalBusy("another run of this journal goes on: wait for it")
+        self._is_running = True
 
         def work(table: Table) -> RunRecord:
             last = table.runs(1)
@@ -173,18 +172,22 @@ class Journal:
                 id=last[0].id + 1 if last else 1,
                 command=command,
                 started_at=_text(now),
-                clock=clock,
                 options=options,
             )
             table.put_run(run)
             return run
 
-        self._running = await self._store.change(work)
+        try:
+            self._running = await self._store.change(work)
+        except BaseException:
+            self._is_running = False
+            raise
         return self._running.id
 
     async def end(self, counts: Mapping[str, Any] | None, now: datetime) -> None:
         """Give back what is claimed, and record how the run ended; without *counts*, it was cut."""
         running, self._running = self._running, None
+        self._is_running = False
         await self.give_back_all()
         if running is not None and counts is not None:
             ended = evolve(running, ended_at=_text(now), counts=counts)
@@ -194,20 +197,23 @@ class Journal:
         """Take the entries of a plan into a *run*, all of them or, where that fails, none."""
         return await self._store.change(lambda table: enter(table, entries, run))
 
-    async def reopen(self, now: datetime, *, all_: bool) -> None:
+    async def reopen(self, now: datetime, *, all_: bool, clock: str | None = None) -> None:
         """Make what earlier runs left fit to go on from.
 
         An intent without an outcome becomes a doubt that dates from *now*: until then the process
         that wrote it may have been sending. It does not count as the one that an absence allows:
-        likely nothing left, and absence has to be proven anew. Doubts that were dated by a clock
-        that this one does not agree with date from now too. With *all_*, what was not sent or was
-        held is planned again.
+        likely nothing left, and absence has to be proven anew. Doubts date from *now* too where the
+        run before had another *clock*, or none: one that came not so far has dated nothing. With
+        *all_*, what was not sent or was held is planned again.
         """
         anew = (State.NOT_SENT, State.HELD) if all_ else ()
+        running = None if self._running is None else evolve(self._running, clock=clock)
 
         def work(table: Table) -> None:
-            clocks = [run.clock for run in table.runs(2)]
-            is_dated = len(clocks) < 2 or agree(*clocks)
+            before = table.runs(2)[1:]
+            is_dated = not before or agree(before[0].clock, clock)
+            if running is not None:
+                table.put_run(running)
             for state in (State.IN_DOUBT, *anew):
                 for record in _every(table, state):
                     if not table.lease(record.order_id, self._holder, now + LEASE, now):
@@ -221,6 +227,7 @@ class Journal:
                     table.give_back(record.order_id, self._holder)
 
         await self._store.change(work)
+        self._running = running
 
     async def claims(
         self, state: State, run: int | None, now: Callable[[], datetime]

@@ -118,7 +118,7 @@ class Progress:
         return before != (self.sends_are_over, self.is_over)
 
     def fail(self, error: Exception) -> None:
-        """Take in that *error* ended the run; the first one counts."""
+        """Take in that *error* ended the run: the first one counts, others may come of it."""
         self._failed = self._failed or exit_of(error)
 
     def summary(self, elapsed: float, journal: str | None) -> Summary:

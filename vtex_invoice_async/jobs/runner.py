@@ -82,6 +82,7 @@ class Runner:
         self._watch = watch
         self._round = Round()
         self._began = 0.0
+        self._has_begun = False
         self._scope: int | None = None
         self._patience = client.config.retry.resolve_for
         self._steps = Steps(client, journal, self.progress, watch, self._learn)
@@ -100,7 +101,7 @@ class Runner:
             self.is_entered = True
             for entry, state in entered.told:
                 self._watch(Refused(entry=entry, state=state))
-            await self._journal.reopen(self._client.now(), all_=False)
+            await self._journal.reopen(self._client.now(), all_=False, clock=clock())
             self.progress.begin(await self._journal.counts(self._scope), entered=entered)
             await self._go_over()
 
@@ -129,9 +130,10 @@ class Runner:
     async def _go_on(
         self, command: str, options: Mapping[str, Any] | None, *, but: Collection[State]
     ) -> None:
-        await self._begin(command, options)
         self.is_entered = True
-        await self._journal.reopen(self._client.now(), all_=not self._round.reads_only)
+        await self._begin(command, options)
+        now, all_ = self._client.now(), not self._round.reads_only
+        await self._journal.reopen(now, all_=all_, clock=clock())
         self.progress.begin(await self._journal.counts(), but=but)
         await self._go_over()
 
@@ -160,7 +162,9 @@ class Runner:
 
     async def _begin(self, command: str, options: Mapping[str, Any] | None) -> int:
         now = self._client.now()
-        return await self._journal.begin(command, options or {}, now, clock())
+        run = await self._journal.begin(command, options or {}, now)
+        self._has_begun = True
+        return run
 
     async def _finish(self, go: Callable[[], Awaitable[None]]) -> Summary:
         """Run to the end, whatever that is, and record it."""
@@ -175,10 +179,11 @@ class Runner:
         finally:
             # Cancelled or not: what is still at work for it takes note.
             self.progress.stop(for_good=True)
-            try:
-                await self._journal.end(counts, self._client.now())
-            except JournalError as error:
-                self._fail(error)
+            if self._has_begun:
+                try:
+                    await self._journal.end(counts, self._client.now())
+                except JournalError as error:
+                    self._fail(error)
         return self.summary()
 
     def _fail(self, error: Exception) -> None:

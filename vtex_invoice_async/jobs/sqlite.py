@@ -231,11 +231,11 @@ class _File:
 
 
 def _make_folder(folder: Path) -> None:
-    if not folder.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync(folder.parent)
-    found = folder.stat()
-    if found.st_uid != os.geteuid():
+    missing = [found for found in (folder, *folder.parents) if not found.exists()]
+    for found in reversed(missing):
+        found.mkdir(mode=0o700, exist_ok=True)
+        _sync(found.parent)
+    if folder.stat().st_uid != os.geteuid():
         raise JournalError(f"{folder} is not yours: give a journal in a folder that is")
 
 

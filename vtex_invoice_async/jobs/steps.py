@@ -105,7 +105,6 @@ class Steps:
     ) -> Record:
         """Write down what an error proves of an invoice that was *latest* intended, if it was."""
         facts = _facts(error)
-        # Who was refused for who they are is not refused for what they sent.
         for_who = isinstance(error, NotAuthorized)
         # What was absent and is sent again may be refused because VTEX has the first one.
         settles_nothing = (
@@ -123,7 +122,9 @@ class Steps:
             facts["resent"] = before.resent
             return await self._settle(latest, State.ABSENT, error, **facts) if begun else before
         if begun or (isinstance(error, NotSent) and error.attempts):
-            state = State.NOT_SENT if for_who else state_of(error)
+            # With other credentials it may go; a 403 can be about what it is, as a return.
+            is_anyones = isinstance(error, NotAuthorized) and error.status == 401
+            state = State.NOT_SENT if is_anyones else state_of(error)
             return await self._settle(latest, state, error, **facts)
         return before
 

@@ -104,7 +104,7 @@ def exit_of(error: Exception) -> Exit:
 
 def exit_code(summary: Summary, ending: Ending) -> int:
     """Return the code that says the most: who must act comes before who may wait."""
-    if ending.failed is not None:
+    if ending.failed in {Exit.INTERNAL, Exit.DISK}:
         return ending.failed
     if ending.unauthorized:
         return Exit.UNAUTHORIZED
@@ -112,6 +112,8 @@ def exit_code(summary: Summary, ending: Ending) -> int:
         return 128 + ending.signal
     if summary.in_doubt or summary.absent or summary.conflict or summary.held:
         return Exit.IN_DOUBT
+    if ending.failed is not None:
+        return ending.failed
     if ending.unanswered:
         return Exit.UNANSWERED
     if summary.not_sent:
