@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +89,8 @@ async def test_a_journal_is_free_when_its_process_ends(path: Path) -> None:
 async def test_a_journal_is_free_when_its_process_is_killed(path: Path) -> None:
     with held_by_another(path) as process:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        # It has ended, and is still in the table of processes.
+        await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
         assert read_holder(lock_of(path)) is None
         async with opened(path) as journal:
@@ -108,11 +112,25 @@ def test_a_holder_that_cannot_be_read_is_nobody(path: Path, line: bytes) -> None
     assert read_holder(path) is None
 
 
-def test_a_holder_on_another_machine_is_told(path: Path) -> None:
+def test_who_has_written_a_lock_holds_it_only_as_long_as_the_system_says(path: Path) -> None:
     holder = {"pid": 1, "host": "elsewhere", "since": "2026-02-01T12:00:00+00:00"}
     put(path, b"0" * 20 + b"\n" + orjson.dumps(holder))
+    assert read_holder(path) is None
 
-    assert str(read_holder(path)) == "process 1 on elsewhere, since 2026-02-01T12:00:00+00:00"
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        told = read_holder(path)
+
+    assert str(told) == "process 1 on elsewhere, since 2026-02-01T12:00:00+00:00"
+
+
+def test_who_only_looks_who_holds_a_lock_does_not_keep_it_from_a_run(path: Path) -> None:
+    put(path, b"")
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.05, lambda: fcntl.flock(file, fcntl.LOCK_UN)).start()
+
+        Lock(path).release()
 
 
 def test_a_mark_is_kept_over_who_holds_the_lock(path: Path) -> None:

@@ -65,11 +65,19 @@ class Lock:
             raise
 
     def _take(self, path: Path) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            told = _await_holder(self._file) or "another process"
-            raise JournalBusy(f"another run holds {path}: {told}; wait for it, or end it") from None
+        for _ in range(LOOKS):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = _read(self._file)
+                if holder is not None and _is_alive(holder):
+                    break
+                # Who has just taken it is yet to write its name, or only looks who holds it.
+                time.sleep(PAUSE)
+            else:
+                return
+        told = holder or "another process"
+        raise JournalBusy(f"another run holds {path}: {told}; wait for it, or end it")
 
     def promise(self, change: int) -> None:
         """Keep that *change* is on disk, from where it must not vanish.
@@ -88,19 +96,19 @@ class Lock:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return who holds the lock of a journal; None where nobody does.
-
-    It does not try the lock, which could keep a run from getting it at that moment.
-    """
+    """Return who holds the lock of a journal; None where nobody does."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        holder = _read(file)
+        # For a moment this keeps a run from taking it, which tries again.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(file)
     finally:
         os.close(file)
-    return None if holder is None or not _is_alive(holder) else holder
+    return None
 
 
 def _is_alive(holder: Holder) -> bool:
@@ -113,16 +121,6 @@ def _is_alive(holder: Holder) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _await_holder(file: int) -> Holder | None:
-    """Return who has just taken the lock, and may not have written it yet."""
-    for _ in range(LOOKS):
-        holder = _read(file)
-        if holder is not None and _is_alive(holder):
-            return holder
-        time.sleep(PAUSE)
-    return None
 
 
 def _read(file: int) -> Holder | None:
