@@ -21,7 +21,7 @@ from vtex_invoice_async import (
 )
 from vtex_invoice_async.jobs import Journal, Summary
 from vtex_invoice_async.jobs.events import Event
-from vtex_invoice_async.jobs.journal import header_of
+from vtex_invoice_async.jobs.journal import header_for
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.runner import Runner
@@ -46,7 +46,7 @@ class Stage:
     @property
     def journal(self) -> Journal:
         config = self.client.config
-        header = header_of(account=config.account, url=config.url, orders_api=config.orders_api)
+        header = header_for(config)
         return Journal(self.store, header)
 
     @property

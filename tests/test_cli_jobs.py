@@ -141,6 +141,9 @@ async def test_what_is_confirmed_is_forgotten_but_for_its_name(
     assert first["job"]["confirmedBy"] == "response"
     assert first["job"]["receipt"]
     assert holding(PERSONAL, tmp_path) == []
+    # Nor was a secret ever there.
+    for secret in (sandbox.app_key, sandbox.app_token):
+        assert holding(secret, tmp_path) == []
 
 
 async def test_a_run_that_was_interrupted_says_how_to_go_on_and_goes_on(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.failures import POSTED
 from vtex_invoice_async import ClientConfig, VtexInvoiceClient
 from vtex_invoice_async.errors import JournalFailed
 from vtex_invoice_async.jobs import Journal, run
-from vtex_invoice_async.jobs.journal import header_of
+from vtex_invoice_async.jobs.journal import header_for
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.sandbox import Sandbox
 
@@ -41,7 +41,7 @@ def posts(sandbox: Sandbox) -> int:
 
 
 def journal_of(config: ClientConfig, path: Path, kind: type[sqlite3.Connection]) -> Journal:
-    header = header_of(account=config.account, url=config.url, orders_api=config.orders_api)
+    header = header_for(config)
     return Journal(SqliteStore(path, connection=kind), header)
 
 

@@ -91,11 +91,11 @@ def test_a_doubt_that_another_clock_has_dated_is_dated_anew(
 
     async def act(stage: Stage) -> tuple[Summary, float]:
         network().latency = 0.05
-        unreadable = asyncio.create_task(stage.send())
+        first = asyncio.create_task(stage.send())
         await asyncio.sleep(5)
         assert stage.runner is not None
         stage.runner.stop("enough", signal=2)
-        await unreadable
+        await first
         content = stage.store.synced
         content.runs[1] = evolve(content.runs[1], clock=clock)
         content.records[1] = evolve(
@@ -105,12 +105,10 @@ def test_a_doubt_that_another_clock_has_dated_is_dated_anew(
         began = asyncio.get_running_loop().time()
         async with VtexInvoiceClient(stage.client.config) as client:
             later = evolve(stage, client=client)
-            summary = await later.resume()
+            summary = await later.resume(clock=lambda: "boot 1")
         return summary, asyncio.get_running_loop().time() - began
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vtex_invoice_async.jobs.runner.clock", lambda: "boot 1")
-        summary, took = play(act, DROPPED, orders=1)
+    summary, took = play(act, DROPPED, orders=1)
 
     assert counts(summary) == {"planned": 1, "confirmed": 1}
     assert least <= took < least + 60

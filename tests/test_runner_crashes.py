@@ -17,8 +17,9 @@ from tests.runs import Stage, counts, play
 from tests.virtual_time import START, network
 from vtex_invoice_async import RetryPolicy, State, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import JournalFailed
+from vtex_invoice_async.events import Sent
 from vtex_invoice_async.jobs import Summary
-from vtex_invoice_async.jobs.events import Lost
+from vtex_invoice_async.jobs.events import Event, Lost, Moved
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.sandbox import Do, Fault
 
@@ -125,6 +126,50 @@ def test_a_power_cut_at_any_moment_loses_and_doubles_nothing(seed: int) -> None:
         assert_once(stage)
 
     play(act, *WEATHER, orders=25, concurrency=4, retry=PATIENT, seed=seed)
+
+
+def test_nothing_is_told_before_it_is_on_the_disk() -> None:
+    async def act(stage: Stage) -> list[bool]:
+        stage.store = MemoryStore(sync=Disk().sync)
+        kept: list[bool] = []
+
+        def watch(event: Event) -> None:
+            if isinstance(event, Moved):
+                kept.append(stage.store.synced.records[event.record.seq] == event.record)
+
+        await stage.send(watch=watch)
+        return kept
+
+    kept = play(act, *WEATHER, orders=25, concurrency=4, retry=PATIENT)
+
+    assert len(kept) >= 25
+    assert all(kept)
+
+
+def test_no_invoice_arrives_without_an_intent_on_the_disk() -> None:
+    async def act(stage: Stage) -> list[State]:
+        network().latency = 0.01
+        stage.store = MemoryStore(sync=Disk().sync)
+        found: list[State] = []
+
+        def look(event: Sent) -> None:
+            """Be told of an attempt as soon as it is over, before its outcome is written."""
+            if event.operation == POSTED:
+                records = stage.store.synced.records.values()
+                found.extend(r.state for r in records if r.order_id == event.order_id)
+
+        def observe(event: object) -> None:
+            if isinstance(event, Sent):
+                look(event)
+
+        async with VtexInvoiceClient(stage.client.config, observe=observe) as client:
+            await evolve(stage, client=client).send()
+        return found
+
+    found = play(act, *WEATHER, orders=25, concurrency=4, retry=PATIENT)
+
+    assert len(found) >= 25
+    assert set(found) == {State.IN_DOUBT}
 
 
 def test_a_run_that_is_cancelled_leaves_its_intents() -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO, cast
 
@@ -26,7 +26,17 @@ from rich.table import Table
 
 from vtex_invoice_async.outcome import State
 
-__all__ = ["PLAIN_EVERY", "Ticker", "percentile", "say_json", "stderr", "stdout", "table", "ticker"]
+__all__ = [
+    "PLAIN_EVERY",
+    "Ticker",
+    "percentile",
+    "say_json",
+    "stderr",
+    "stdout",
+    "table",
+    "tell_counts",
+    "ticker",
+]
 
 PLAIN_EVERY = 5.0
 """Seconds between lines where there is no terminal."""
@@ -182,6 +192,23 @@ def ticker(
             console=console,
         ) as progress:
             yield _Bar(progress, progress.add_task(title, total=total, counts=""), total)
+
+
+def tell_counts(
+    counts: Mapping[str, object], title: str, console: Console, *, quiet: bool, as_json: bool
+) -> None:
+    """Tell what a run came to: people what is not 0, and programs all of it."""
+    figures = [
+        (name.replace("_", " "), f"{count:,}")
+        for name, count in counts.items()
+        if type(count) is int
+        and name != "exit_code"
+        and (count or name in {"planned", "confirmed"})
+    ]
+    if not quiet and counts["planned"]:
+        console.print(table(f"{title} in {counts['elapsed_s']:.1f} s", figures))
+    if as_json:
+        say_json(counts)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -17,7 +17,7 @@ from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.config import ClientConfig, orders_api_of, url_of
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.job import FINAL, Record
-from vtex_invoice_async.jobs.journal import Journal, header_of
+from vtex_invoice_async.jobs.journal import Journal, header_for, header_of
 from vtex_invoice_async.jobs.lock import read_holder
 from vtex_invoice_async.jobs.sources import OURS
 from vtex_invoice_async.jobs.sqlite import lock_of
@@ -56,9 +56,7 @@ def path_of(given: str | None, config: ClientConfig) -> Path:
     """Return where the journal for a client of *config* is."""
     if given is not None:
         return _named(given)
-    return default_path(
-        header_of(account=config.account, url=config.url, orders_api=config.orders_api)
-    )
+    return default_path(header_for(config))
 
 
 def _named(path: str) -> Path:

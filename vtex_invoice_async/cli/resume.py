@@ -9,7 +9,7 @@ from attrs import evolve
 
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.journal import path_of
-from vtex_invoice_async.cli.work import Go, WorkOptions, tell, work
+from vtex_invoice_async.cli.work import Go, WorkOptions, work
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
@@ -45,5 +45,5 @@ def _run(options: WorkOptions, go: Go, what: str) -> int:
     if summary.exit_code == 0 and not summary.planned:
         console.print(f"There is nothing left to {what} in {path}.")
         summary = evolve(summary, exit_code=Exit.BAD_INPUT)
-    tell(summary, options, str(path), console)
+    options.tell(summary, str(path), console)
     return summary.exit_code

@@ -11,7 +11,8 @@ import click
 import orjson
 from attrs import frozen
 
-from vtex_invoice_async.cli.display import say_json
+from vtex_invoice_async.cli.check import tell_problems
+from vtex_invoice_async.cli.display import say_json, stderr
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.jobs.plan import Plan
@@ -45,10 +46,9 @@ def run_sandbox(options: SandboxOptions) -> int:
     orders_api = OrdersApi(options.orders_api)
     if options.orders_for is not None:
         with Path(options.orders_for).open("rb") as file, Plan(orders_api) as plan:
-            rows = read_json_lines(file, plan.orders_api)
-            bad = [row for row in plan.take(rows) if row.problem.severity == "refuse"]
-            if bad:
-                click.echo("\n".join(f"{options.orders_for}:{row}" for row in bad), err=True)
+            problems = plan.take(read_json_lines(file, plan.orders_api))
+            bad = (row for row in problems if row.problem.severity == "refuse")
+            if tell_problems(bad, options.orders_for, stderr(), all_=False):
                 return Exit.BAD_INPUT
             orders = orders_for(plan.entries())
     plan_of_faults = FaultPlan() if options.faults is None else _read_faults(options)

@@ -18,7 +18,7 @@ from vtex_invoice_async.cli.check import opened, tell_problems, tell_unsent
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.journal import path_of
 from vtex_invoice_async.cli.sandbox import orders_for
-from vtex_invoice_async.cli.work import WorkOptions, tell, work
+from vtex_invoice_async.cli.work import WorkOptions, work
 from vtex_invoice_async.config import ClientConfig, orders_api_of
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
@@ -59,7 +59,7 @@ def run_send(options: SendOptions) -> int:
             summary = (
                 _send(plan, config, options, console) if is_sound else _unsent(plan, Exit.BAD_INPUT)
             )
-    tell(summary, options, options.file, console)
+    options.tell(summary, options.file, console)
     return summary.exit_code
 
 

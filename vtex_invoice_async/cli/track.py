@@ -17,7 +17,7 @@ from rich.console import Console
 from vtex_invoice_async.bulk import work_through
 from vtex_invoice_async.circuit import Circuit
 from vtex_invoice_async.cli.check import opened, tell_problems, tell_unsent
-from vtex_invoice_async.cli.display import Ticker, say_json, stderr, table, ticker
+from vtex_invoice_async.cli.display import Ticker, say_json, stderr, tell_counts, ticker
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
@@ -66,7 +66,8 @@ def run_track(options: TrackOptions) -> int:
             duplicates=plan.duplicates,
             exit_code=Exit.BAD_INPUT,
         )
-    _tell(summary, options, console)
+    how = {"quiet": options.quiet, "as_json": options.as_json}
+    tell_counts(asdict(summary), options.file, console, **how)
     return summary.exit_code
 
 
@@ -312,18 +313,3 @@ async def _track(
         run.failed = Exit.INTERNAL
         console.print(traceback.format_exc())
     return run.summary(time.perf_counter() - started)
-
-
-def _tell(summary: TrackSummary, options: TrackOptions, console: Console) -> None:
-    counts = asdict(summary)
-    figures = [
-        (name.replace("_", " "), f"{count:,}")
-        for name, count in counts.items()
-        if type(count) is int
-        and name != "exit_code"
-        and (count or name in {"planned", "confirmed"})
-    ]
-    if not options.quiet:
-        console.print(table(f"{options.file} in {summary.elapsed_s:.1f} s", figures))
-    if options.as_json:
-        say_json(counts)

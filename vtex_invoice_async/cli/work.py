@@ -12,11 +12,11 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Any, TypeAlias
 
 import orjson
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.cli import CONCURRENCY, SETTLE_WINDOW
-from vtex_invoice_async.cli.display import PLAIN_EVERY, Ticker, say_json, table, ticker
+from vtex_invoice_async.cli.display import PLAIN_EVERY, Ticker, tell_counts, ticker
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
@@ -30,7 +30,7 @@ from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import InvoiceType
 
-__all__ = ["Go", "WorkOptions", "tell", "work"]
+__all__ = ["Go", "WorkOptions", "work"]
 
 Go: TypeAlias = Callable[[Runner, Mapping[str, Any]], Awaitable[Summary]]
 
@@ -49,6 +49,11 @@ class WorkOptions(CallOptions):
         # Past twice the window nothing more comes to light.
         patience = min(RetryPolicy().resolve_for, 2 * self.settle_window)
         return RetryPolicy(settle_window=self.settle_window, resolve_for=patience)
+
+    def tell(self, summary: Summary, title: str, console: Console) -> None:
+        """Tell what a run came to."""
+        how = {"quiet": self.quiet, "as_json": self.as_json}
+        tell_counts(summary.counts, title, console, **how)
 
     @property
     def told(self) -> Mapping[str, Any]:
@@ -243,21 +248,6 @@ def _said(record: Record, error: VtexInvoiceError | None) -> VtexInvoiceError | 
             return f"{told}; `send` and `resume` send it once more"
         case _:
             return error
-
-
-def tell(summary: Summary, options: WorkOptions, title: str, console: Console) -> None:
-    """Tell what a run came to."""
-    figures = [
-        (name.replace("_", " "), f"{count:,}")
-        for name, count in asdict(summary).items()
-        if type(count) is int
-        and name != "exit_code"
-        and (count or name in {"planned", "confirmed"})
-    ]
-    if not options.quiet and summary.planned:
-        console.print(table(f"{title} in {summary.elapsed_s:.1f} s", figures))
-    if options.as_json:
-        say_json(asdict(summary))
 
 
 def _advise(summary: Summary, runner: Runner, options: WorkOptions, console: Console) -> None:

@@ -32,11 +32,11 @@ async def run(
     *,
     resend_input: bool = False,
 ) -> Summary:
-    """Send the invoices of *jobs*, each once whatever happens, and return the counts.
+    """Send the invoices of *jobs* that *journal* has not confirmed yet, and return the counts.
 
-    All of *jobs* are taken in and checked before the first is sent; what the journal has confirmed
-    is not sent again. Doubts are read for to the end of the settle window. An Output that VTEX does
-    not have by then is sent once more, an Input, which refunds a shopper, only with *resend_input*.
+    All of *jobs* are taken in and checked before the first is sent. Doubts are read for to the end
+    of the settle window. An Output that VTEX does not have by then is sent once more, an Input,
+    which refunds a shopper, only with *resend_input*.
 
     Raises `InvalidInvoice` where a job cannot be sent or contradicts another one, and nothing was;
     `JournalFailed` where the disk refuses a write, after which nothing more was sent. What is not

@@ -42,7 +42,7 @@ from vtex_invoice_async.jobs.store import Header, RunRecord, Store, Table
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
-__all__ = ["Claim", "Journal", "header_of"]
+__all__ = ["Claim", "Journal", "header_for", "header_of"]
 
 LEASE: Final = timedelta(minutes=10)
 """How long a claim holds without a sign of life: far longer than an attempt may take."""
@@ -60,6 +60,11 @@ def header_of(*, account: str, url: str, orders_api: OrdersApi) -> Header:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     family = "oms" if orders_api is OrdersApi.OMS else "pii"
     return Header(account=account, origin=f"{parts.scheme}://{host}:{port}", family=family)
+
+
+def header_for(config: ClientConfig) -> Header:
+    """Return whose invoices a client of *config* sends."""
+    return header_of(account=config.account, url=config.url, orders_api=config.orders_api)
 
 
 @frozen(kw_only=True)
@@ -100,8 +105,7 @@ class Journal:
 
         It is opened, checked row by row, and closed by `async with`.
         """
-        header = header_of(account=config.account, url=config.url, orders_api=config.orders_api)
-        return cls(SqliteStore(path), header)
+        return cls(SqliteStore(path), header_for(config))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -135,9 +139,8 @@ class Journal:
 
     def check_client(self, config: ClientConfig) -> None:
         """Raise `JournalMismatch` where a client of *config* sends other invoices than these."""
-        theirs = header_of(account=config.account, url=config.url, orders_api=config.orders_api)
         if self._header is not None:
-            _compare(self._header, theirs)
+            _compare(self._header, header_for(config))
 
     async def _check_header(self) -> None:
         found = await self._store.read(lambda table: table.header())
@@ -314,7 +317,8 @@ class Journal:
     async def records(self, states: Collection[State] = tuple(State)) -> AsyncIterator[Record]:
         """Yield the records in one of *states*, by their places; memory stays flat."""
         after = 0
-        while found := await self._store.read(partial(_page, after=after)):
+        one = next(iter(states)) if len(states) == 1 else None
+        while found := await self._store.read(partial(_page, state=one, after=after)):
             after = found[-1].seq
             for record in found:
                 if record.state in states:
@@ -342,8 +346,8 @@ def _place(record: Record) -> tuple[int, int]:
     return _PLACES[record.type], record.seq
 
 
-def _page(table: Table, after: int) -> Sequence[Record]:
-    return table.records(None, after, AT_ONCE)
+def _page(table: Table, state: State | None, after: int) -> Sequence[Record]:
+    return table.records(state, after, AT_ONCE)
 
 
 def _every(table: Table, state: State) -> Iterable[Record]:

@@ -119,7 +119,7 @@ def _is_alive(holder: Holder) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass  # somebody else's, and alive
     return True
 
 

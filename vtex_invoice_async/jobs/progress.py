@@ -45,7 +45,6 @@ class Progress:
         self.confirmed_by_order = 0
         self.answered = False
         """Whether VTEX has answered at all."""
-        self.strange = 0
         self.signal: int | None = None
         self.is_over = False
         self.sends_are_over = False
@@ -55,6 +54,8 @@ class Progress:
         self._invalid = 0
         self._duplicates = 0
         self._asked = False
+        self._strange = 0
+        """Orders in a row that VTEX does not find."""
         self._unauthorized = False
         self._failed: Exit | None = None
 
@@ -85,6 +86,11 @@ class Progress:
         if +self.counts + self._outside != +counts:
             raise RuntimeError(f"counted {dict(self.counts)}, and the journal has {dict(counts)}")
 
+    def hear(self) -> None:
+        """Take in that VTEX answered as it should."""
+        self.answered = True
+        self._strange = 0
+
     def learn(self, error: CallError | ConfigError, *, was_read: bool) -> End | None:
         """Take in how a call ended; return what that ends beside it."""
         self._asked = True
@@ -101,8 +107,8 @@ class Progress:
         if was_read:
             never = error.status is None
             return End(f"VTEX cannot be reached: {error.reason}", for_good=True) if never else None
-        self.strange = self.strange + 1 if isinstance(error, OrderNotFound) else 0
-        if self.strange == MOST_STRANGE:
+        self._strange = self._strange + 1 if isinstance(error, OrderNotFound) else 0
+        if self._strange == MOST_STRANGE:
             told = f"VTEX does not find {MOST_STRANGE} orders in a row: is it the right account?"
             return End(told, for_good=False)
         # A job has no deadline of its own: one that got no turn means that none will.

@@ -59,7 +59,8 @@ class Runner:
     """One run of a client over a journal; *watch* is told of it as it goes.
 
     It ends by itself, by `stop`, or by what it cannot go on from, which is its `failure`. However
-    it ends, what is on disk is counted, and nothing else is. A *watch* that raises is a bug.
+    it ends, what is on disk is counted, and nothing else is. A *watch* that raises is a bug. *clock*
+    says by which clock doubts are dated (`jobs.clock`).
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Runner:
         *,
         resend_input: bool = False,
         watch: Callable[[Event], None] = lambda _: None,
+        clock: Callable[[], str | None] = clock,
     ) -> None:
         journal.check_client(client.config)
         self.progress = Progress()
@@ -80,6 +82,7 @@ class Runner:
         self._journal = journal
         self._resend_input = resend_input
         self._watch = watch
+        self._clock = clock
         self._round = Round()
         self._began = 0.0
         self._has_begun = False
@@ -101,7 +104,7 @@ class Runner:
             self.is_entered = True
             for entry, state in entered.told:
                 self._watch(Refused(entry=entry, state=state))
-            await self._journal.reopen(self._client.now(), all_=False, clock=clock())
+            await self._journal.reopen(self._client.now(), all_=False, clock=self._clock())
             self.progress.begin(await self._journal.counts(self._scope), entered=entered)
             await self._go_over()
 
@@ -133,7 +136,7 @@ class Runner:
         self.is_entered = True
         await self._begin(command, options)
         now, all_ = self._client.now(), not self._round.reads_only
-        await self._journal.reopen(now, all_=all_, clock=clock())
+        await self._journal.reopen(now, all_=all_, clock=self._clock())
         self.progress.begin(await self._journal.counts(), but=but)
         await self._go_over()
 
@@ -226,7 +229,7 @@ class Runner:
         except CallError as error:
             self._learn(error, was_read=True)
         else:
-            self.progress.answered = True
+            self.progress.hear()
 
     async def _serve(self, claim: Claim) -> Later[None] | None:
         """Send what an order has to be sent; leave the waiting to an errand."""

@@ -90,8 +90,7 @@ class Steps:
                 latest = await writing
             self._learn(error)
             return await self._failed(record, latest, error)
-        self._progress.answered = True
-        self._progress.strange = 0
+        self._progress.hear()
         return await self._confirm(latest, receipt)
 
     async def _intend(self, record: Record, now: datetime) -> Record:
