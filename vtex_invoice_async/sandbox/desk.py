@@ -201,7 +201,10 @@ class Desk:
             order = self.book.order_before(order.order_id)
         if fault is not None and fault.do is Do.PARTIAL:
             order = evolve(order, packages=(order.packages or ())[:-1])
-        return _yes(order)
+        response = _yes(order)
+        # A cache says how old its copy is.
+        response.headers.update(fault.headers if fault is not None else {})
+        return response
 
     async def _start_handling(self, request: web.Request, _: Fault | None) -> web.Response:
         order_id, document = request.match_info["order"], _is_document(request)
