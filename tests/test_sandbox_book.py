@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.factories import make_invoice, make_item, make_tracking
 from vtex_invoice_async import InvoiceType, Order, Package, Receipt, TrackingStatus
 from vtex_invoice_async.models import OrderItem, OrderStatus
-from vtex_invoice_async.sandbox import Refusal
+from vtex_invoice_async.sandbox import Refusal, Rules
 from vtex_invoice_async.sandbox.book import OrderBook
 
 AT = datetime(2026, 1, 31, 18, 25, 43, 123456, tzinfo=UTC)
@@ -36,7 +36,8 @@ def make_order(**changes: Any) -> Order:
 
 
 def make_book(settle_delay: float = 0, **changes: Any) -> OrderBook:
-    return OrderBook([make_order(**changes)], chance=random.Random(0), settle_delay=settle_delay)
+    rules = Rules(settle_delay=settle_delay)
+    return OrderBook([make_order(**changes)], chance=random.Random(0), rules=rules)
 
 
 def notify(

@@ -29,6 +29,7 @@ from vtex_invoice_async.models import (
 from vtex_invoice_async.sandbox import refusals
 from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
+from vtex_invoice_async.sandbox.rules import Rules
 
 __all__ = ["OrderBook"]
 
@@ -62,11 +63,11 @@ class OrderBook:
     """The orders of one account."""
 
     def __init__(
-        self, orders: Iterable[Order], *, chance: random.Random, settle_delay: float = 0
+        self, orders: Iterable[Order], *, chance: random.Random, rules: Rules | None = None
     ) -> None:
         self._entries: dict[str, _Entry] = {}
         self._chance = chance
-        self._settle_delay = timedelta(seconds=settle_delay)
+        self._rules = Rules() if rules is None else rules
         self.oracle = Oracle()
         for order in orders:
             self.add(order)
@@ -120,14 +121,12 @@ class OrderBook:
             return refusal
         number = invoice.invoice_number
         self.oracle.record("notify_invoice", order_id, number, now, invoice.invoice_value)
-        # On the OMS paths a number sent again gets a new receipt and changes nothing else.
-        # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
-        if entry.find(number) is None:
-            entry.shown_from[number] = now + timedelta(seconds=lag)
+        if entry.find(number) is None or self._rules.duplicates == "apply_again":
+            entry.shown_from[number] = _after(now, self._rules.read_lag + lag)
             entry.packages.append(_package(entry.order, invoice))
             if invoice.type is InvoiceType.OUTPUT:
                 entry.order = evolve(entry.order, status=OrderStatus.INVOICE)
-                entry.settles_at = now + self._settle_delay
+                entry.settles_at = _after(now, self._rules.settle_delay)
         return self._receipt(entry, now)
 
     def _refusal(self, entry: _Entry, invoice: Invoice, *, document: bool) -> Refusal | None:
@@ -135,17 +134,26 @@ class OrderBook:
             return refusals.canceled(document=document)
         known = entry.find(invoice.invoice_number)
         if known is not None:
-            # PII forbids a number twice; on OMS a return must not carry a sale's number.
             same = entry.packages[known].type is invoice.type
-            if same and not document:
-                return None
-            return refusals.duplicate_number(invoice.invoice_number, document=document)
+            return self._refusal_again(invoice, same_type=same, document=document)
         sold, value = entry.total(InvoiceType.OUTPUT), invoice.invoice_value
         if invoice.type is InvoiceType.OUTPUT:
             left, refuse = entry.order.value - sold, refusals.value_above
         else:
             left, refuse = sold - entry.total(InvoiceType.INPUT), refusals.refund_above
         return refuse(left, document=document) if value > left else None
+
+    def _refusal_again(
+        self, invoice: Invoice, *, same_type: bool, document: bool
+    ) -> Refusal | None:
+        """Return what becomes of a number that the order has; a return never has a sale's."""
+        rule = self._rules.duplicates
+        if rule == "conflict":
+            return refusals.duplicate_number(invoice.invoice_number, document=document, status=409)
+        taken = rule in {"refresh", "apply_again"} or (rule == "documented" and not document)
+        if same_type and taken:
+            return None
+        return refusals.duplicate_number(invoice.invoice_number, document=document)
 
     def send_tracking(
         self, order_id: str, number: str, tracking: TrackingInfo, now: datetime
@@ -235,6 +243,14 @@ class OrderBook:
             order_id=entry.order.seller_order_id or entry.order.order_id,
             receipt=f"{self._chance.getrandbits(128):032x}",
         )
+
+
+def _after(now: datetime, seconds: float) -> datetime:
+    """Return the time *seconds* later; what no calendar holds is as late as one goes."""
+    try:
+        return now + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _package(order: Order, invoice: Invoice) -> Package:

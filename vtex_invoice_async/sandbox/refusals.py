@@ -112,12 +112,14 @@ def canceled(*, document: bool) -> Refusal:
     return _oms(400, "OMS400", "The order is canceled")
 
 
-def duplicate_number(number: str, *, document: bool) -> Refusal:
+def duplicate_number(number: str, *, document: bool, status: int = 400) -> Refusal:
     """Refuse an invoice number that the order has already; the words are ours."""
     words = f"The invoice number {number} already exists in the order"
-    if document:
-        return _validation({"invoiceNumber": [words]})
-    return _oms(400, "OMS400", words)
+    if not document:
+        return _oms(status, f"OMS{status}", words)
+    if status == 409:
+        return _problem(409, "rfc7231#section-6.5.8", "Conflict", detail=words)
+    return _validation({"invoiceNumber": [words]})
 
 
 def invalid(problems: Iterable[Problem], *, document: bool) -> Refusal:

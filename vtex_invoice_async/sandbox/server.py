@@ -25,6 +25,7 @@ from vtex_invoice_async.sandbox.generated import generate_orders
 from vtex_invoice_async.sandbox.limit import Limit
 from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
+from vtex_invoice_async.sandbox.rules import AboveValue, Duplicates, Early, Rules
 
 __all__ = ["Sandbox"]
 
@@ -59,9 +60,9 @@ class Sandbox:
             assert sandbox.applied[order.order_id, invoice.invoice_number] == 1
 
     *orders* is how many to generate, the same for the same *seed*, or the orders themselves.
-    *latency* is added before each answer and *settle_delay* passes before an invoiced order is
-    verified, both in seconds. *roles* are those of its credentials, *limit* is the account's rate
-    limit, and *faults* go wrong.
+    *latency* is added before each answer, in seconds. *roles* are those of its credentials,
+    *limit* is the account's rate limit, and *faults* go wrong. *settle_delay*, *read_lag*,
+    *duplicates*, *early* and *above_value* are the fields of `Rules`, which says what they do.
     """
 
     def __init__(
@@ -72,6 +73,10 @@ class Sandbox:
         port: int = 0,
         latency: float = 0,
         settle_delay: float = 0,
+        read_lag: float = 0,
+        duplicates: Duplicates = "documented",
+        early: Early = "take",
+        above_value: AboveValue = "refuse",
         roles: Collection[Role] = tuple(Role),
         limit: Limit | None = None,
         faults: FaultPlan | Iterable[Fault] = (),
@@ -80,7 +85,14 @@ class Sandbox:
             raise ConfigError("orders must be how many to generate, or the orders themselves")
         chance = random.Random(seed)  # noqa: S311  made-up orders, not secrets
         found = generate_orders(orders, chance) if isinstance(orders, int) else orders
-        self.book = OrderBook(found, chance=chance, settle_delay=settle_delay)
+        self.rules = Rules(
+            duplicates=duplicates,
+            early=early,
+            above_value=above_value,
+            settle_delay=settle_delay,
+            read_lag=read_lag,
+        )
+        self.book = OrderBook(found, chance=chance, rules=self.rules)
         self.account = ACCOUNT
         self.app_key = f"vtexappkey-{ACCOUNT}-{secrets.token_hex(3).upper()}"
         self.app_token = secrets.token_urlsafe(48)
