@@ -34,7 +34,8 @@ from tests.failures import (
     stop_reading,
     told,
 )
-from tests.virtual_time import Cut, network, run_virtual
+from tests.virtual_network import Cut
+from tests.virtual_time import network, run_virtual
 from vtex_invoice_async import (
     ClientConfig,
     InvoiceJob,

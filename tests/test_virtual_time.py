@@ -18,7 +18,8 @@ from attrs import evolve
 
 from tests.factories import authentication, job_for
 from tests.raw_server import answer, raw_server, read_request, reply_with
-from tests.virtual_time import START, Cut, Deadlock, network, run_virtual
+from tests.virtual_network import Cut
+from tests.virtual_time import START, Deadlock, network, run_virtual
 from vtex_invoice_async import InvoiceJob, Receipt, State, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import NotSent, OutcomeUnknown
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox

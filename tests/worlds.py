@@ -1,0 +1,195 @@
+"""What outlives a process: VTEX and what is on the disk; and processes, which may be killed.
+
+They are to be run in virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+from attrs import define, evolve, field, frozen
+
+from tests.failures import POSTED
+from tests.verdicts import Verdict, Witness
+from tests.virtual_time import START, network
+from vtex_invoice_async import (
+    ClientConfig,
+    InvoiceJob,
+    RetryPolicy,
+    State,
+    Timeouts,
+    VtexInvoiceClient,
+)
+from vtex_invoice_async.errors import JournalError
+from vtex_invoice_async.events import Sent, Settled
+from vtex_invoice_async.jobs import Journal, Summary
+from vtex_invoice_async.jobs.journal import header_for
+from vtex_invoice_async.jobs.memory import MemoryStore
+from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.runner import Runner
+from vtex_invoice_async.sandbox import Sandbox
+
+__all__ = ["CALM", "Life", "Process", "World"]
+
+WINDOW: Final = 130.0
+"""Seconds: longer than anything takes to be applied and as much to be shown."""
+
+
+@frozen(kw_only=True)
+class Life:
+    """One process, from its start to its end."""
+
+    command: str = "send"
+    """`send` sends the file again, `resume` goes on with what the journal has."""
+
+    killed_after: float | None = None
+    """Seconds, unless it ends before; what was not synced is lost."""
+
+    fails_at_sync: int = 0
+    """The disk is full from this sync on; 0 for never."""
+
+    boot: str = "a-boot 0"
+    """Tells the clocks of two boots apart."""
+
+
+CALM: Final = Life()
+
+
+@define
+class Disk:
+    """Takes a moment for each sync; full from the n-th on, if there is one."""
+
+    fails_at: int
+    syncs: int = 0
+    is_full: bool = False
+
+    async def sync(self) -> None:
+        self.syncs += 1
+        self.is_full = fails = 0 < self.fails_at <= self.syncs
+        await asyncio.sleep(0.004)
+        if fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@define(eq=False)
+class Process:
+    """A run, in a task of its own."""
+
+    task: asyncio.Task[Summary | None]
+    disk: Disk
+
+
+@define(eq=False)
+class World:
+    """VTEX and a disk, and the processes that come and go between them."""
+
+    sandbox: Sandbox
+    witness: Witness
+    jobs: Sequence[InvoiceJob]
+    """The user's file."""
+
+    kills: int = 0
+    kills_amid_intents: int = 0
+    full_disks: int = 0
+    doubts: int = 0
+    asked: dict[str, float] = field(factory=dict)
+    """The last pause that VTEX asked for, by order."""
+
+    def __attrs_post_init__(self) -> None:
+        self.sandbox.book.oracle = self.witness
+        serve = self.sandbox._desk.serve
+
+        async def noted(operation: str, request: web.Request) -> web.Response:
+            response = await serve(operation, request)
+            if response.status == 429:
+                pause = response.headers.get("Retry-After", "0")
+                self.asked[request.match_info["order"]] = float(pause)
+            return response
+
+        self.sandbox._desk.serve = noted  # type: ignore[method-assign]  # who else hears the answers
+
+    def start(self, life: Life) -> Process:
+        """Begin a process with what is on the disk; other ones of this boot share it."""
+        # To it nobody has said anything of a pause.
+        self.witness.pause = (0.0, 0.0)
+        disk = Disk(life.fails_at_sync)
+        self.witness.store._sync = disk.sync
+        return Process(asyncio.create_task(self._run(life, self.witness.store)), disk)
+
+    async def kill(self, *processes: Process) -> None:
+        """Cut the power of all of them: what was not synced is lost, what is on the wire goes on."""
+        store = self.witness.store
+        self.witness.store = MemoryStore(store.synced)
+        self.kills += 1
+        records = store.synced.records.values()
+        self.kills_amid_intents += any(r.state is State.IN_DOUBT and not r.since for r in records)
+        for process in processes:
+            process.task.cancel()
+        for process in processes:
+            with suppress(asyncio.CancelledError):
+                await process.task
+
+    async def live(self, life: Life) -> Summary | None:
+        """Let a process run to its own end, or kill it when its time has come."""
+        process = self.start(life)
+        done, _ = await asyncio.wait([process.task], timeout=life.killed_after)
+        self.full_disks += process.disk.is_full
+        if done:
+            self.witness.store = MemoryStore(self.witness.store.synced)
+            return process.task.result()
+        await self.kill(process)
+        return None
+
+    async def _run(self, life: Life, store: MemoryStore) -> Summary | None:
+        config = self.config
+        async with VtexInvoiceClient(config, observe=self._observe) as client:
+            try:
+                async with Journal(store, header_for(config)) as journal:
+                    runner = Runner(
+                        client,
+                        journal,
+                        resend_input=self.witness.expected.resend_input,
+                        watch=self.witness.hear,
+                        clock=lambda: life.boot,
+                    )
+                    summary = await self._go(life, runner)
+            except JournalError:
+                return None
+        if runner.failure is None:
+            self.witness.compare(summary)
+        elif not isinstance(runner.failure, JournalError):
+            self.witness.accuse(Verdict.BROKEN, repr(runner.failure))
+        return summary
+
+    async def _go(self, life: Life, runner: Runner) -> Summary:
+        if life.command == "resume":
+            return await runner.resume()
+        with Plan(self.config.orders_api) as plan:
+            for line, job in enumerate(self.jobs, 1):
+                assert not list(plan.add(job, line))
+            return await runner.send(plan)
+
+    def _observe(self, event: object) -> None:
+        """Let the witness know when a pause was heard of: an answer may be lost on its way."""
+        if isinstance(event, Settled):
+            self.doubts += event.operation == POSTED and event.error == "OutcomeUnknown"
+        if isinstance(event, Sent) and event.status == 429 and event.order_id in self.asked:
+            now = (self.sandbox._desk.now() - START).total_seconds()
+            # One that had its turn before may still connect, write its intent and leave.
+            since = now + 5 * network().latency + 0.1
+            start, end = self.witness.pause
+            self.witness.pause = (max(since, start), max(end, now + self.asked[event.order_id]))
+
+    @property
+    def config(self) -> ClientConfig:
+        return evolve(
+            self.sandbox.config,
+            max_concurrency=16,
+            timeouts=Timeouts(connect=5, read=20, total=30),
+            retry=RetryPolicy(settle_window=WINDOW, resolve_for=10),
+        )
