@@ -25,7 +25,7 @@ from vtex_invoice_async import (
     Timeouts,
     VtexInvoiceClient,
 )
-from vtex_invoice_async.errors import JournalError
+from vtex_invoice_async.errors import JournalBusy, JournalError
 from vtex_invoice_async.events import Sent, Settled
 from vtex_invoice_async.jobs import Journal, Summary
 from vtex_invoice_async.jobs.journal import header_for
@@ -84,6 +84,13 @@ class Process:
     disk: Disk
 
 
+class _Held(MemoryStore):
+    """What another process holds, by a lock that the system takes from it when it dies."""
+
+    async def open(self) -> None:
+        raise JournalBusy("another process holds it")
+
+
 @define(eq=False)
 class World:
     """VTEX and a disk, and the processes that come and go between them."""
@@ -93,6 +100,7 @@ class World:
     jobs: Sequence[InvoiceJob]
     """The user's file."""
 
+    processes: list[Process] = field(factory=list)
     kills: int = 0
     kills_amid_intents: int = 0
     full_disks: int = 0
@@ -114,15 +122,24 @@ class World:
         self.sandbox._desk.serve = noted  # type: ignore[method-assign]  # who else hears the answers
 
     def start(self, life: Life) -> Process:
-        """Begin a process with what is on the disk; other ones of this boot share it."""
-        # To it nobody has said anything of a pause.
+        """Begin a process with what is on the disk; one that finds another at it is refused."""
+        if any(not process.task.done() for process in self.processes):
+            return self._begin(life, _Held(), Disk(0))
+        # To a new process nobody has said anything of a pause.
         self.witness.pause = (0.0, 0.0)
         disk = Disk(life.fails_at_sync)
-        self.witness.store._sync = disk.sync
-        return Process(asyncio.create_task(self._run(life, self.witness.store)), disk)
+        # What the one before had asked the disk for, and did not wait for, is lost.
+        self.witness.store = MemoryStore(self.witness.store.synced, sync=disk.sync)
+        return self._begin(life, self.witness.store, disk)
 
-    async def kill(self, *processes: Process) -> None:
-        """Cut the power of all of them: what was not synced is lost, what is on the wire goes on."""
+    def _begin(self, life: Life, store: MemoryStore, disk: Disk) -> Process:
+        process = Process(asyncio.create_task(self._run(life, store)), disk)
+        self.processes.append(process)
+        return process
+
+    async def kill(self) -> None:
+        """Cut the power: what was not synced is lost, what is on the wire goes on."""
+        processes, self.processes = self.processes, []
         store = self.witness.store
         self.witness.store = MemoryStore(store.synced)
         self.kills += 1
@@ -140,9 +157,9 @@ class World:
         done, _ = await asyncio.wait([process.task], timeout=life.killed_after)
         self.full_disks += process.disk.is_full
         if done:
-            self.witness.store = MemoryStore(self.witness.store.synced)
+            self.processes.clear()
             return process.task.result()
-        await self.kill(process)
+        await self.kill()
         return None
 
     async def _run(self, life: Life, store: MemoryStore) -> Summary | None:
