@@ -24,9 +24,11 @@ ROUTES: Final = {
     "status": ("PUT", OMS + "/{order}/invoice/NFe1/tracking", Role.NOTIFY_INVOICE),
     "order": ("GET", OMS + "/{order}", Role.VIEW_ORDER),
     "handling": ("POST", OMS + "/{order}/start-handling", Role.CHANGE_STATUS),
+    "cancel": ("POST", OMS + "/{order}/cancel", Role.CANCEL_ORDER),
     "document invoice": ("POST", DOCUMENT + "/{order}/invoices", Role.NOTIFY_INVOICE),
     "document order": ("GET", DOCUMENT + "/{order}", Role.VIEW_ORDER),
     "document handling": ("POST", DOCUMENT + "/{order}/actions/start-handling", Role.CHANGE_STATUS),
+    "document cancel": ("POST", DOCUMENT + "/{order}/cancel", Role.CANCEL_ORDER),
 }
 
 TRACKING: Final = {

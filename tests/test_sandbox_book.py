@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import re
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from datetime import timedelta, timezone
 
 import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.books import AT, ID, INPUT, OUTPUT, make_book, make_order, notify, shown, words_of
 from tests.factories import make_invoice, make_item, make_tracking
-from vtex_invoice_async import InvoiceType, Order, Package, Receipt, TrackingStatus
-from vtex_invoice_async.models import OrderItem, OrderStatus
+from vtex_invoice_async import InvoiceType, Package, Receipt, TrackingStatus
+from vtex_invoice_async.models import OrderStatus
 from vtex_invoice_async.sandbox import Refusal, Rules
-from vtex_invoice_async.sandbox.book import OrderBook
-
-AT = datetime(2026, 1, 31, 18, 25, 43, 123456, tzinfo=UTC)
-ID = "v5195004lux-01"
-OUTPUT, INPUT = InvoiceType.OUTPUT, InvoiceType.INPUT
-
-
-def make_order(**changes: Any) -> Order:
-    sound: dict[str, Any] = {
-        "order_id": ID,
-        "sequence": "501456",
-        "seller_order_id": f"00-{ID}",
-        "status": OrderStatus.HANDLING,
-        "value": 10_000,
-        "items": (OrderItem(id="880", quantity=2), OrderItem(id="1234", quantity=4)),
-    }
-    return Order(**{**sound, **changes})
-
-
-def make_book(settle_delay: float = 0, **changes: Any) -> OrderBook:
-    rules = Rules(settle_delay=settle_delay)
-    return OrderBook([make_order(**changes)], chance=random.Random(0), rules=rules)
-
-
-def notify(
-    book: OrderBook,
-    value: int,
-    number: str = "NFe1",
-    kind: InvoiceType = OUTPUT,
-    *,
-    now: datetime = AT,
-    document: bool = False,
-) -> Receipt | Refusal:
-    invoice = make_invoice(type=kind, invoice_number=number, invoice_value=value)
-    return book.invoice(ID, invoice, now, document=document)
-
-
-def shown(book: OrderBook, now: datetime = AT) -> Order:
-    order = book.order(ID, now)
-    assert order is not None
-    return order
-
-
-def words_of(answer: Receipt | Refusal | None) -> str:
-    """The message of an OMS error."""
-    assert isinstance(answer, Refusal)
-    assert not isinstance(answer.body, str)
-    assert answer.body is not None
-    error = answer.body["error"]
-    assert isinstance(error, dict)
-    return str(error["message"])
 
 
 def test_start_handling_moves_an_order_that_waits_for_it() -> None:
@@ -91,7 +39,7 @@ def test_start_handling_is_a_conflict_in_any_other_status(status: OrderStatus) -
 
 
 def test_a_part_is_verified_and_the_order_waits_for_the_rest() -> None:
-    book = make_book(settle_delay=60)
+    book = make_book(Rules(settle_delay=60))
 
     notify(book, 4_000)
 
@@ -101,7 +49,7 @@ def test_a_part_is_verified_and_the_order_waits_for_the_rest() -> None:
 
 
 def test_the_last_part_is_verified_and_the_order_is_invoiced() -> None:
-    book = make_book(settle_delay=60)
+    book = make_book(Rules(settle_delay=60))
     notify(book, 4_000, "NFe1")
     later = AT + timedelta(hours=1)
 
@@ -112,7 +60,7 @@ def test_the_last_part_is_verified_and_the_order_is_invoiced() -> None:
 
 
 def test_a_second_part_is_verified_for_as_long_as_the_first() -> None:
-    book = make_book(settle_delay=60)
+    book = make_book(Rules(settle_delay=60))
     notify(book, 4_000, "NFe1")
     notify(book, 6_000, "NFe2", now=AT + timedelta(seconds=59))
 

@@ -8,17 +8,12 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from tests.test_sandbox_book import AT, ID, INPUT, OUTPUT, make_order, notify, shown
+from tests.books import AT, ID, INPUT, OUTPUT, make_book, notify, shown
 from vtex_invoice_async import Receipt
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.models import OrderStatus
 from vtex_invoice_async.sandbox import Refusal, Rules, Sandbox
-from vtex_invoice_async.sandbox.book import OrderBook
 from vtex_invoice_async.sandbox.rules import Duplicates
-
-
-def make_book(order: dict[str, Any] | None = None, **rules: Any) -> OrderBook:
-    return Sandbox([make_order(**order or {})], **rules).book
 
 
 def status_of(answer: Receipt | Refusal) -> int:
@@ -42,7 +37,7 @@ def test_each_choice_for_duplicates_is_tried_here() -> None:
 @pytest.mark.parametrize("document", [False, True])
 @pytest.mark.parametrize("choice", AGAIN)
 def test_a_number_sent_again_is_answered_as_chosen(choice: Duplicates, *, document: bool) -> None:
-    book = make_book(duplicates=choice)
+    book = make_book(Rules(duplicates=choice))
     notify(book, 4_000, document=document)
 
     again = notify(book, 4_000, document=document)
@@ -56,7 +51,7 @@ def test_a_number_sent_again_is_answered_as_chosen(choice: Duplicates, *, docume
 @pytest.mark.parametrize("document", [False, True])
 @pytest.mark.parametrize("choice", AGAIN)
 def test_a_return_never_has_the_number_of_a_sale(choice: Duplicates, *, document: bool) -> None:
-    book = make_book(duplicates=choice)
+    book = make_book(Rules(duplicates=choice))
     notify(book, 4_000)
 
     refused = notify(book, 1_000, "NFe1", INPUT, document=document)
@@ -66,7 +61,7 @@ def test_a_return_never_has_the_number_of_a_sale(choice: Duplicates, *, document
 
 
 def test_an_invoice_that_is_applied_again_is_one_more_even_above_the_value() -> None:
-    book = make_book(duplicates="apply_again")
+    book = make_book(Rules(duplicates="apply_again"))
     notify(book, 10_000)
 
     again = notify(book, 10_000)
@@ -79,7 +74,7 @@ def test_an_invoice_that_is_applied_again_is_one_more_even_above_the_value() -> 
 
 
 def test_an_invoice_can_be_verified_for_ever() -> None:
-    book = make_book(settle_delay=math.inf)
+    book = make_book(Rules(settle_delay=math.inf))
 
     notify(book, 10_000)
 

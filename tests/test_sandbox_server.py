@@ -195,9 +195,11 @@ NOT_FOUND_BODIES: Final = {
     "status": DELIVERED,
     "order": None,
     "handling": None,
+    "cancel": {"reason": "out of stock"},
     "document invoice": {},
     "document order": None,
     "document handling": None,
+    "document cancel": {"reason": "out of stock"},
 }
 
 

@@ -260,6 +260,9 @@ class OrderStatus(StrEnum):
     """Invoiced, being verified."""
 
     INVOICED = "invoiced"
+    CANCELLATION_REQUESTED = "cancellation-requested"
+    """A sale denies it, and the order goes on."""
+
     CANCELED = "canceled"
 
 

@@ -22,6 +22,8 @@ STATES = (
     *("confirmed", "rejected", "not_sent", "in_doubt", "absent", "conflict", "held", "planned"),
 )
 
+DUPLICATES = ("documented", "refresh", "reject", "conflict", "apply_again")
+
 CONCURRENCY = 64
 SETTLE_WINDOW = 300.0
 
@@ -269,6 +271,30 @@ def track(context: click.Context, /, **_: object) -> int:
     help="A JSON plan of what goes wrong.",
 )
 @click.option("--latency", type=click.FloatRange(0, 60), default=0, help="Seconds before answers.")
+@click.option(
+    "--duplicates",
+    type=click.Choice(DUPLICATES),
+    default=DUPLICATES[0],
+    show_default=True,
+    help="What becomes of an invoice number that its order has already.",
+)
+@click.option(
+    "--read-lag",
+    type=click.FloatRange(0),
+    default=0,
+    help="Seconds until an order shows an invoice.",
+)
+@click.option(
+    "--settle-delay",
+    type=click.FloatRange(0),
+    default=0,
+    help="Seconds until an invoice is verified; `inf` is never.",
+)
+@click.option(
+    "--limit",
+    type=click.FloatRange(0, min_open=True),
+    help="Requests a second that the account may send; none by default.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON object.")
 @click.pass_context
 def sandbox(context: click.Context, /, **_: object) -> int:

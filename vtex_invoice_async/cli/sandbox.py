@@ -19,8 +19,9 @@ from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
-from vtex_invoice_async.sandbox import FaultPlan, Sandbox, read_plan
+from vtex_invoice_async.sandbox import FaultPlan, Limit, Sandbox, read_plan
 from vtex_invoice_async.sandbox.generated import fitting_order
+from vtex_invoice_async.sandbox.rules import Duplicates
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["SandboxOptions", "orders_for", "run_sandbox"]
@@ -37,6 +38,10 @@ class SandboxOptions:
     seed: int | None
     latency: float
     faults: str | None
+    duplicates: Duplicates
+    read_lag: float
+    settle_delay: float
+    limit: float | None
     as_json: bool
 
 
@@ -74,6 +79,10 @@ async def _serve(options: SandboxOptions, orders: int | list[Order], faults: Fau
         port=options.port,
         latency=options.latency,
         faults=faults,
+        duplicates=options.duplicates,
+        read_lag=options.read_lag,
+        settle_delay=options.settle_delay,
+        limit=None if options.limit is None else Limit(per_second=options.limit),
     ) as sandbox:
         environ = {**sandbox.environ, "VTEX_ORDERS_API": options.orders_api}
         if options.as_json:

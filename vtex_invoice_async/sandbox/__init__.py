@@ -6,7 +6,19 @@ from vtex_invoice_async.sandbox.desk import Role
 from vtex_invoice_async.sandbox.faults import Do, Fault, FaultPlan, read_plan
 from vtex_invoice_async.sandbox.limit import Limit
 from vtex_invoice_async.sandbox.refusals import Refusal
+from vtex_invoice_async.sandbox.remarks import Remark
 from vtex_invoice_async.sandbox.rules import Rules
 from vtex_invoice_async.sandbox.server import Sandbox
 
-__all__ = ["Do", "Fault", "FaultPlan", "Limit", "Refusal", "Role", "Rules", "Sandbox", "read_plan"]
+__all__ = [
+    "Do",
+    "Fault",
+    "FaultPlan",
+    "Limit",
+    "Refusal",
+    "Remark",
+    "Role",
+    "Rules",
+    "Sandbox",
+    "read_plan",
+]

@@ -22,9 +22,11 @@ from vtex_invoice_async.sandbox.limit import Bucket, Limit
 from vtex_invoice_async.sandbox.refusals import Refusal
 from vtex_invoice_async.sandbox.requests import (
     invoice_number_of,
+    is_return,
     read_invoice,
     read_tracking_info,
     read_tracking_status,
+    refusal_of_reason,
 )
 from vtex_invoice_async.sandbox.trouble import cut_request, enact
 from vtex_invoice_async.vocabulary import OrdersApi
@@ -45,11 +47,16 @@ class Role(StrEnum):
     NOTIFY_INVOICE = "Notify invoice"
     VIEW_ORDER = "View order"
     CHANGE_STATUS = "Change order workflow status"
+    NOTIFY_REFUND = "Notify refund"
+    """A return needs this, or `Notify invoice`; VTEX lists both and says no more."""
+
+    CANCEL_ORDER = "Cancel order"
 
 
 _ROLES: Final[Mapping[str, Role]] = {
     "get_order": Role.VIEW_ORDER,
     "start_handling": Role.CHANGE_STATUS,
+    "cancel_order": Role.CANCEL_ORDER,
 }
 
 
@@ -83,6 +90,7 @@ class Desk:
             "update_tracking_status": self._update_tracking_status,
             "get_order": self._get_order,
             "start_handling": self._start_handling,
+            "cancel_order": self._cancel_order,
         }
 
     def open(self) -> None:
@@ -105,6 +113,12 @@ class Desk:
 
     async def serve(self, operation: str, request: web.Request) -> web.Response:
         """Answer a request, if it is to have an answer."""
+        response = await self._answer(operation, request)
+        for header, value in self._bucket.told(self._clock()).items():
+            response.headers.setdefault(header, value)
+        return response
+
+    async def _answer(self, operation: str, request: web.Request) -> web.Response:
         order_id = request.match_info["order"]
         fault = self._faults.next(operation, order_id)
         if fault is not None and fault.do is Do.CUT_REQUEST:
@@ -117,7 +131,7 @@ class Desk:
         if self._latency:
             await asyncio.sleep(self._latency)
         self._change_account(fault)
-        refusal = self._refusal(operation, request)
+        refusal = self._refusal(operation, request, body)
         if refusal is not None:
             return refusal
         handler = self._handlers[operation]
@@ -153,7 +167,7 @@ class Desk:
             after = evolve(before, per_second=fault.per_second) if fault.per_second else None
             self._bucket.limit = after
 
-    def _refusal(self, operation: str, request: web.Request) -> web.Response | None:
+    def _refusal(self, operation: str, request: web.Request, body: bytes) -> web.Response | None:
         document = _is_document(request)
         known = any(
             all(given(request, header, secret) for header, secret in headers.items())
@@ -161,7 +175,10 @@ class Desk:
         )
         if self._revoked or not known:
             return no(refusals.UNAUTHORIZED_DOCUMENT if document else refusals.UNAUTHORIZED)
-        if _ROLES.get(operation, Role.NOTIFY_INVOICE) not in self._roles:
+        needed = {_ROLES.get(operation, Role.NOTIFY_INVOICE)}
+        if operation == "notify_invoice" and is_return(body):
+            needed.add(Role.NOTIFY_REFUND)
+        if not needed & self._roles:
             return no(refusals.FORBIDDEN_DOCUMENT if document else refusals.FORBIDDEN)
         if self._bucket.take(self._clock()):
             return None
@@ -171,7 +188,7 @@ class Desk:
 
     async def _notify_invoice(self, request: web.Request, fault: Fault | None) -> web.Response:
         document = _is_document(request)
-        invoice = read_invoice(await request.read(), document=document)
+        invoice = read_invoice(await request.read(), request.content_type, document=document)
         if isinstance(invoice, Refusal):
             return no(invoice)
         order_id = request.match_info["order"]
@@ -179,14 +196,14 @@ class Desk:
         return _answer(self.book.invoice(order_id, invoice, self.now(), document=document, lag=lag))
 
     async def _send_tracking(self, request: web.Request, _: Fault | None) -> web.Response:
-        tracking = read_tracking_info(await request.read())
+        tracking = read_tracking_info(await request.read(), request.content_type)
         if isinstance(tracking, Refusal):
             return no(tracking)
         order_id, number = request.match_info["order"], request.match_info["number"]
         return _answer(self.book.send_tracking(order_id, number, tracking, self.now()))
 
     async def _update_tracking_status(self, request: web.Request, _: Fault | None) -> web.Response:
-        tracking = read_tracking_status(await request.read())
+        tracking = read_tracking_status(await request.read(), request.content_type)
         if isinstance(tracking, Refusal):
             return no(tracking)
         order_id, number = request.match_info["order"], request.match_info["number"]
@@ -196,7 +213,7 @@ class Desk:
         document = _is_document(request)
         order = self.book.order(request.match_info["order"], self.now())
         if order is None:
-            return no(refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND)
+            return no(refusals.order_not_found(document=document))
         if fault is not None and fault.do is Do.STALE:
             order = self.book.order_before(order.order_id)
         if fault is not None and fault.do is Do.PARTIAL:
@@ -210,6 +227,14 @@ class Desk:
         order_id, document = request.match_info["order"], _is_document(request)
         refusal = self.book.start_handling(order_id, self.now(), document=document)
         return web.Response(status=204) if refusal is None else no(refusal)
+
+    async def _cancel_order(self, request: web.Request, _: Fault | None) -> web.Response:
+        order_id, document = request.match_info["order"], _is_document(request)
+        body = await request.read()
+        refusal = refusal_of_reason(body, request.content_type, document=document)
+        if refusal is not None:
+            return no(refusal)
+        return _answer(self.book.cancel(order_id, self.now(), document=document))
 
 
 def given(request: web.Request, header: str, secret: str) -> bool:

@@ -33,6 +33,7 @@ OPERATIONS: Final = (
     "update_tracking_status",
     "get_order",
     "start_handling",
+    "cancel_order",
 )
 
 

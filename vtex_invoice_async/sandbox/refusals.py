@@ -14,6 +14,8 @@ from attrs import frozen
 from vtex_invoice_async.errors import Problem
 
 __all__ = [
+    "CHANGE_AFTER_INVOICE",
+    "ERROR_HAS_OCCURRED",
     "FORBIDDEN",
     "FORBIDDEN_DOCUMENT",
     "INVOICE_NOT_FOUND",
@@ -24,12 +26,17 @@ __all__ = [
     "TRACKING_NUMBER_MISSING",
     "UNAUTHORIZED",
     "UNAUTHORIZED_DOCUMENT",
+    "UNSUPPORTED_MEDIA_TYPE",
     "WRONG_STATUS",
     "Refusal",
     "canceled",
     "duplicate_number",
     "invalid",
+    "not_cancelable",
+    "not_changeable",
+    "order_not_found",
     "refund_above",
+    "too_early",
     "value_above",
 ]
 
@@ -82,9 +89,25 @@ ROUTE_NOT_FOUND: Final = Refusal(
 
 METHOD_NOT_ALLOWED: Final = _problem(405, "rfc7231#section-6.5.5", "Method Not Allowed")
 
+# A body that must be there is not.
+UNSUPPORTED_MEDIA_TYPE: Final = _problem(415, "rfc7231#section-6.5.13", "Unsupported Media Type")
+
 # VTEX quotes the messages of these; the codes, and what surrounds them, are ours.
 INVOICE_NOT_FOUND: Final = _oms(404, "OMS404", "Invoice Not Found")
 TRACKING_NUMBER_MISSING: Final = _oms(400, "OMS400", "The invoice has no tracking number")
+# Tracking of an invoice whose number has a space: known issue 409225.
+ERROR_HAS_OCCURRED: Final = _oms(500, "OMS500", "An error has occurred")
+
+# VTEX names the code; the words are ours.
+# https://developers.vtex.com/docs/guides/order-modifications
+CHANGE_AFTER_INVOICE: Final = _oms(
+    400, "SalesOrderSystem046", "The order has invoices, so its value only goes down to theirs"
+)
+
+
+def order_not_found(*, document: bool) -> Refusal:
+    """Refuse what is asked of an order that the account does not have."""
+    return ORDER_NOT_FOUND_DOCUMENT if document else ORDER_NOT_FOUND
 
 
 def refund_above(left: int, *, document: bool) -> Refusal:
@@ -107,9 +130,36 @@ def _bad_value(message: str, *, document: bool) -> Refusal:
 
 def canceled(*, document: bool) -> Refusal:
     """Refuse to invoice an order that was canceled; the words are ours."""
+    return _bad_status("The order is canceled", document=document)
+
+
+def not_cancelable(status: str, *, document: bool) -> Refusal:
+    """Refuse to cancel an order of which something is invoiced, or that is canceled already.
+
+    VTEX documents the 400 for an order with partial invoices; the words are ours.
+    """
+    return _bad_status(f"An order in {status} cannot be canceled", document=document)
+
+
+def not_changeable(status: str) -> Refusal:
+    """Refuse to change an order in this status; the words are ours."""
+    return _oms(400, "OMS400", f"An order in {status} cannot be changed")
+
+
+def too_early(status: str, *, document: bool) -> Refusal:
+    """Refuse to invoice an order that nobody handles yet; the words are ours."""
+    message = f"An order in {status} cannot be invoiced yet"
+    return _conflict(message) if document else _oms(409, "OMS409", message)
+
+
+def _bad_status(message: str, *, document: bool) -> Refusal:
     if document:
-        return _problem(400, "rfc7231#section-6.5.1", "The order is canceled")
-    return _oms(400, "OMS400", "The order is canceled")
+        return _problem(400, "rfc7231#section-6.5.1", message)
+    return _oms(400, "OMS400", message)
+
+
+def _conflict(message: str) -> Refusal:
+    return _problem(409, "rfc7231#section-6.5.8", "Conflict", detail=message)
 
 
 def duplicate_number(number: str, *, document: bool, status: int = 400) -> Refusal:
@@ -118,7 +168,7 @@ def duplicate_number(number: str, *, document: bool, status: int = 400) -> Refus
     if not document:
         return _oms(status, f"OMS{status}", words)
     if status == 409:
-        return _problem(409, "rfc7231#section-6.5.8", "Conflict", detail=words)
+        return _conflict(words)
     return _validation({"invoiceNumber": [words]})
 
 

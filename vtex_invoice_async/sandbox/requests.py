@@ -9,11 +9,18 @@ from cattrs.errors import BaseValidationError
 
 from vtex_invoice_async.errors import Problem
 from vtex_invoice_async.models import Invoice, TrackingInfo, TrackingStatus
-from vtex_invoice_async.sandbox.refusals import Refusal, invalid
-from vtex_invoice_async.vocabulary import OrdersApi
+from vtex_invoice_async.sandbox.refusals import UNSUPPORTED_MEDIA_TYPE, Refusal, invalid
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 from vtex_invoice_async.wire import INVOICE_NAMES, converter, inexpressible, problems_of
 
-__all__ = ["invoice_number_of", "read_invoice", "read_tracking_info", "read_tracking_status"]
+__all__ = [
+    "invoice_number_of",
+    "is_return",
+    "read_invoice",
+    "read_tracking_info",
+    "read_tracking_status",
+    "refusal_of_reason",
+]
 
 T = TypeVar("T")
 
@@ -23,9 +30,9 @@ _TRACKING_INFO: Final = {"courier", "trackingNumber", "trackingUrl", "dispatched
 _TRACKING_STATUS: Final = {"isDelivered", "deliveredDate", "events"}
 
 
-def read_invoice(body: bytes, *, document: bool) -> Invoice | Refusal:
+def read_invoice(body: bytes, content_type: str, *, document: bool) -> Invoice | Refusal:
     """Read an invoice as the OMS paths take it, or as the *document* paths (PII) do."""
-    found = _object(body, document=document)
+    found = _object(body, content_type, document=document)
     if isinstance(found, Refusal):
         return found
     # VTEX's pages wrote `output` for years; either case is taken.
@@ -44,9 +51,9 @@ def read_invoice(body: bytes, *, document: bool) -> Invoice | Refusal:
     return invalid(problems, document=document) if problems else invoice
 
 
-def read_tracking_info(body: bytes) -> TrackingInfo | Refusal:
+def read_tracking_info(body: bytes, content_type: str) -> TrackingInfo | Refusal:
     """Read where a parcel can be followed."""
-    found = _object(body, document=False)
+    found = _object(body, content_type, document=False)
     if isinstance(found, Refusal):
         return found
     # VTEX takes null here; the client writes a courier always.
@@ -55,25 +62,51 @@ def read_tracking_info(body: bytes) -> TrackingInfo | Refusal:
     return _read(found, TrackingInfo, OrdersApi.OMS, _TRACKING_INFO, document=False)
 
 
-def read_tracking_status(body: bytes) -> TrackingStatus | Refusal:
+def read_tracking_status(body: bytes, content_type: str) -> TrackingStatus | Refusal:
     """Read how far a parcel came; the time of delivery has no zone, so it is read as UTC."""
-    found = _object(body, document=False)
+    found = _object(body, content_type, document=False)
     if isinstance(found, Refusal):
         return found
     return _read(found, TrackingStatus, OrdersApi.OMS, _TRACKING_STATUS, document=False)
 
 
+def refusal_of_reason(body: bytes, content_type: str, *, document: bool) -> Refusal | None:
+    """Refuse a request to cancel whose body is odd; it may have none, or say no reason."""
+    found = _object(body, content_type, document=document) if body else {}
+    if isinstance(found, Refusal):
+        return found
+    if isinstance(found.get("reason", ""), str | None):
+        return None
+    problem = Problem(code="text", field="reason", message="must be text")
+    return invalid([problem], document=document)
+
+
 def invoice_number_of(body: bytes) -> str | None:
     """Return the number of the invoice in a body that may hold one."""
+    return _text_of(body, "invoiceNumber")
+
+
+def is_return(body: bytes) -> bool:
+    """Whether a body that may hold an invoice holds one of a return."""
+    return (_text_of(body, "type") or "").capitalize() == InvoiceType.INPUT
+
+
+def _text_of(body: bytes, key: str) -> str | None:
     try:
         found = orjson.loads(body)
     except ValueError:
         return None
-    number = found.get("invoiceNumber") if isinstance(found, dict) else None
-    return number if isinstance(number, str) else None
+    value = found.get(key) if isinstance(found, dict) else None
+    return value if isinstance(value, str) else None
 
 
-def _object(body: bytes, *, document: bool) -> dict[str, object] | Refusal:
+def _object(body: bytes, content_type: str, *, document: bool) -> dict[str, object] | Refusal:
+    if not body:
+        return UNSUPPORTED_MEDIA_TYPE
+    # https://developers.vtex.com/docs/guides/api-response-codes
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        problem = Problem(code="json", field="Content-Type", message="must be application/json")
+        return invalid([problem], document=document)
     try:
         found = orjson.loads(body)
     except ValueError:

@@ -1,0 +1,228 @@
+"""What happened to one order; what it is at a moment is derived from that, and never stored.
+
+So a read changes nothing, whichever thread it comes from, and an earlier moment can be read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import assert_never
+
+from attrs import define, evolve, field, frozen
+
+from vtex_invoice_async.models import (
+    CourierEvent,
+    CourierStatus,
+    InvoiceType,
+    Order,
+    OrderStatus,
+    OrderTotal,
+    Package,
+    TrackingInfo,
+    TrackingStatus,
+)
+from vtex_invoice_async.sandbox.filed import Filed, Shown
+from vtex_invoice_async.sandbox.statuses import Status, after_verifying
+
+__all__ = ["Changed", "History", "Moved", "State", "Took", "Tracked", "as_dotnet"]
+
+
+@frozen(kw_only=True)
+class Took:
+    """An invoice was taken."""
+
+    at: datetime
+    shown_from: datetime
+    filed: Filed
+    verified_at: datetime | None
+    """When a sale will have been verified; None for a return, which nobody verifies."""
+
+
+@frozen(kw_only=True)
+class Tracked:
+    """The first invoice of a number was given tracking data."""
+
+    at: datetime
+    number: str
+    tracking: TrackingInfo | TrackingStatus
+
+
+@frozen(kw_only=True)
+class Moved:
+    """The order got another status by itself, or because somebody asked for it."""
+
+    at: datetime
+    status: OrderStatus
+
+
+@frozen(kw_only=True)
+class Changed:
+    """The order got another value, in cents."""
+
+    at: datetime
+    value: int
+
+
+Event = Took | Tracked | Moved | Changed
+
+
+@frozen(kw_only=True)
+class State:
+    """An order between two events."""
+
+    status: Status
+    value: int
+    filed: tuple[Filed, ...] = ()
+    verified_at: datetime | None = None
+    """When its last sale will have been verified, while it is not."""
+
+    def total(self, kind: InvoiceType) -> int:
+        """Return the cents of all sales, or of all returns."""
+        packages = (filed.package for filed in self.filed)
+        return sum(p.invoice_value or 0 for p in packages if p.type == kind)
+
+    def has(self, kind: InvoiceType) -> bool:
+        """Whether there is a sale, or a return."""
+        return any(filed.package.type == kind for filed in self.filed)
+
+    def find(self, number: str) -> Filed | None:
+        """Return the first invoice of this number, letter by letter as VTEX compares it."""
+        same = (filed for filed in self.filed if filed.package.invoice_number == number)
+        return next(same, None)
+
+    def until(self, now: datetime) -> State:
+        """Return it as it is when nothing happens until *now*."""
+        if self.verified_at is None or now < self.verified_at:
+            return self
+        status = after_verifying(self.total(InvoiceType.OUTPUT), self.value)
+        return evolve(self, status=status, verified_at=None)
+
+
+def _after(state: State, event: Event) -> State:
+    """Return what *event* makes of an order."""
+    before = state.until(event.at)
+    match event:
+        case Took():
+            return _invoiced(before, event)
+        case Tracked():
+            found = before.find(event.number)
+            filed = tuple(_tracked(f, event) if f is found else f for f in before.filed)
+            return evolve(before, filed=filed)
+        case Moved():
+            return evolve(before, status=event.status, verified_at=None)
+        case Changed():
+            return _changed(before, event)
+    assert_never(event)
+
+
+def _invoiced(before: State, event: Took) -> State:
+    taken = evolve(before, filed=(*before.filed, event.filed))
+    # An order that is invoiced stays so, whatever comes.
+    if event.verified_at is None or before.status == OrderStatus.INVOICED:
+        return taken
+    return evolve(taken, status=OrderStatus.INVOICE, verified_at=event.verified_at)
+
+
+def _changed(before: State, event: Changed) -> State:
+    """Give an order another value; what was sold may now be all that there is to sell.
+
+    https://help.vtex.com/en/docs/tracks/invoicing-an-order
+    """
+    changed = evolve(before, value=event.value)
+    sold = changed.has(InvoiceType.OUTPUT)
+    whole = sold and changed.total(InvoiceType.OUTPUT) == changed.value
+    # While its last sale is being verified, the end of that will tell.
+    if whole and changed.verified_at is None:
+        return evolve(changed, status=OrderStatus.INVOICED)
+    return changed
+
+
+@define
+class History:
+    """One order as it came in, and all that happened to it, in its order."""
+
+    order: Order
+    _events: tuple[Event, ...] = field(default=(), init=False)
+
+    def add(self, event: Event) -> None:
+        """Add what happened last."""
+        # One assignment: whoever reads meanwhile has all of it or nothing.
+        self._events = (*self._events, event)
+
+    def state(self, now: datetime) -> State:
+        """Return the order as it is, which a reader may not be shown yet."""
+        return self._folded(self._events, now)
+
+    def shown(self, now: datetime) -> Shown:
+        """Return the order as a reader sees it: what is not shown has not moved it either."""
+        seen = (event for event in self._events if _shown_from(event) <= now)
+        state = self._folded(seen, now)
+        order = evolve(
+            self.order,
+            status=state.status,
+            value=state.value,
+            totals=_totals(self.order, state.value),
+            packages=tuple(filed.package for filed in state.filed),
+        )
+        return Shown(order=order, filed=state.filed)
+
+    def _folded(self, events: Iterable[Event], now: datetime) -> State:
+        filed = tuple(Filed(package=package) for package in self.order.packages or ())
+        state = State(status=self.order.status, value=self.order.value, filed=filed)
+        for event in events:
+            state = _after(state, event)
+        return state.until(now)
+
+
+def _shown_from(event: Event) -> datetime:
+    return event.shown_from if isinstance(event, Took) else event.at
+
+
+def _totals(order: Order, value: int) -> tuple[OrderTotal, ...]:
+    """Return the parts of an order's value, with that of its changes as VTEX shows it."""
+    if value == order.value:
+        return order.totals
+    change = OrderTotal(id="Change", name="Change Total", value=value - order.value)
+    return (*order.totals, change)
+
+
+def _tracked(filed: Filed, event: Tracked) -> Filed:
+    package, tracking = filed.package, event.tracking
+    if isinstance(tracking, TrackingInfo):
+        package = evolve(
+            package,
+            courier=tracking.courier,
+            tracking_number=tracking.tracking_number,
+            tracking_url=tracking.tracking_url,
+        )
+    else:
+        package = evolve(package, courier_status=_courier_status(package, tracking, event.at))
+    return evolve(filed, package=package, changed_at=event.at)
+
+
+def _courier_status(package: Package, tracking: TrackingStatus, now: datetime) -> CourierStatus:
+    # A delivery finishes the courier's work; its `status` stays unknown.
+    # https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
+    delivered = tracking.delivered_date
+    before = package.courier_status or CourierStatus()
+    events = tuple(
+        CourierEvent(
+            city=event.city,
+            state=event.state,
+            description=event.description,
+            create_date=event.date.isoformat(),
+            last_change=as_dotnet(now),
+        )
+        for event in tracking.events
+    )
+    return CourierStatus(
+        finished=tracking.is_delivered,
+        delivered_date=delivered.isoformat() if delivered else None,
+        data=before.data + events,
+    )
+
+
+def as_dotnet(now: datetime, digit: int = 0) -> str:
+    """Return a time as .NET writes it, with seven digits; *digit* is the last of them."""
+    return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}{digit}+00:00"
