@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,8 +28,11 @@ from tests.command_line import (
     run,
     started,
 )
+from tests.plain_caller import body_for
 from vtex_invoice_async import __version__
+from vtex_invoice_async.cli import DUPLICATES
 from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.sandbox.rules import Duplicates
 
 SOUND = {
     "VTEX_ACCOUNT": "acme",
@@ -247,6 +251,56 @@ async def test_a_sandbox_does_what_its_plan_of_faults_says(tmp_path: Path) -> No
         await ending(server)
 
     assert statuses == [503, 404]
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "count"),
+    [(("--read-lag", "inf"), "handling", 0), (("--settle-delay", "inf"), "invoice", 1)],
+)
+async def test_the_rules_of_the_sandbox_are_options_of_its_command(
+    option: tuple[str, str], status: str, count: int
+) -> None:
+    options = (*option, "--duplicates", "reject", "--limit", 0.001)
+
+    async with started("sandbox", *options, "--json") as server:
+        assert server.stdout is not None
+        said = json.loads(await asyncio.wait_for(server.stdout.readline(), 30))
+        order = Sandbox(1).orders[0]
+        headers = {
+            "X-VTEX-API-AppKey": said["app_key"],
+            "X-VTEX-API-AppToken": said["app_token"],
+        }
+        path = f"{said['url']}/api/oms/pvt/orders/{order.order_id}"
+        async with aiohttp.ClientSession(headers=headers) as session:
+            statuses = []
+            for _ in range(2):
+                async with session.post(f"{path}/invoice", json=body_for(order)) as heard:
+                    statuses.append(heard.status)
+            async with session.get(path) as heard:
+                read = await heard.json()
+            # The burst that every limit has is spent before the end of this.
+            for _ in range(18):
+                async with session.get(path) as heard:
+                    statuses.append(heard.status)
+        server.terminate()
+        await ending(server)
+
+    assert statuses == [200, 400] + [200] * 17 + [429]
+    assert (read["status"], len(read["packageAttachment"]["packages"])) == (status, count)
+
+
+def test_the_choices_of_the_command_are_those_of_the_sandbox() -> None:
+    assert get_args(Duplicates) == DUPLICATES
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--duplicates", "twice"), ("--read-lag", -1), ("--settle-delay", "nan"), ("--limit", 0)],
+)
+async def test_a_rule_that_makes_no_sense_is_refused(wrong: tuple[object, ...]) -> None:
+    ended = await run("sandbox", *wrong)
+
+    assert (ended.code, ended.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("plan", ["{", '{"faults": [{"do": "explode", "nth": [1]}]}', "[]"])

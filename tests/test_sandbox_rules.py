@@ -9,11 +9,12 @@ from typing import Any, Final, get_args
 import pytest
 
 from tests.books import AT, ID, INPUT, OUTPUT, make_book, notify, shown
+from tests.factories import make_invoice, make_tracking
 from vtex_invoice_async import Receipt
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.models import OrderStatus
 from vtex_invoice_async.sandbox import Refusal, Rules, Sandbox
-from vtex_invoice_async.sandbox.rules import Duplicates
+from vtex_invoice_async.sandbox.rules import Duplicates, Early
 
 
 def status_of(answer: Receipt | Refusal) -> int:
@@ -101,3 +102,129 @@ def test_a_rule_that_is_no_choice_is_refused_with_the_choices(
             make(**wrong)
 
         assert told in str(caught.value)
+
+
+EARLY: Final = (
+    "payment-pending",
+    "waiting-for-manual-authorization",
+    "payment-approved",
+    "window-to-cancel",
+    "ready-for-handling",
+)
+AT_WORK: Final = ("handling", "ready-for-invoicing", "waiting-for-fulfillment", "something-new")
+
+
+@pytest.mark.parametrize("status", EARLY + AT_WORK)
+def test_a_sale_on_an_order_that_nobody_handles_yet_is_taken(status: str) -> None:
+    book = make_book(status=status)
+
+    taken = notify(book, 10_000)
+
+    assert isinstance(taken, Receipt)
+    assert shown(book).status is OrderStatus.INVOICED
+
+
+@pytest.mark.parametrize("status", EARLY)
+@pytest.mark.parametrize("document", [False, True])
+def test_a_sale_on_an_order_that_nobody_handles_yet_may_be_a_conflict(
+    status: str, *, document: bool
+) -> None:
+    book = make_book(Rules(early="refuse"), status=status)
+
+    refused = notify(book, 10_000, document=document)
+
+    assert status_of(refused) == 409
+    assert not book.applied
+    assert shown(book).status == status
+
+
+@pytest.mark.parametrize("status", AT_WORK)
+def test_an_order_that_is_handled_is_not_early(status: str) -> None:
+    book = make_book(Rules(early="refuse"), status=status)
+
+    assert isinstance(notify(book, 10_000), Receipt)
+
+
+def test_an_order_that_waits_for_its_second_part_is_not_early() -> None:
+    book = make_book(Rules(early="refuse"))
+    notify(book, 4_000)
+
+    second = notify(book, 6_000, "NFe2")
+
+    assert isinstance(second, Receipt)
+    assert shown(book).status is OrderStatus.INVOICED
+
+
+@pytest.mark.parametrize("early", get_args(Early))
+@pytest.mark.parametrize("status", ["canceled", "cancel"])
+def test_a_canceled_order_takes_no_invoice_under_any_rule(early: Early, status: str) -> None:
+    rules = Rules(early=early, above_value="take", duplicates="apply_again")
+    book = make_book(rules, status=status)
+
+    refused = notify(book, 1)
+
+    assert status_of(refused) == 400
+    assert not book.applied
+
+
+def test_a_sale_above_the_value_may_be_taken_and_its_order_waits_for_ever() -> None:
+    book = make_book(Rules(above_value="take"))
+
+    taken = notify(book, 10_001)
+
+    assert isinstance(taken, Receipt)
+    assert book.applied == {(ID, "NFe1"): 1}
+    assert shown(book).status is OrderStatus.PAYMENT_APPROVED
+
+
+def test_a_return_above_what_was_sold_is_refused_even_where_sales_are_not_checked() -> None:
+    book = make_book(Rules(above_value="take"))
+    notify(book, 10_001)
+
+    assert status_of(notify(book, 10_002, "DEV1", INPUT)) == 400
+    assert status_of(notify(book, 10_001, "DEV1", INPUT)) == 200
+
+
+def test_an_order_shows_an_invoice_and_what_it_did_only_after_the_lag() -> None:
+    book = make_book(Rules(read_lag=30))
+    notify(book, 10_000)
+
+    seen = [shown(book, AT + timedelta(seconds=s)) for s in (0, 29, 30)]
+
+    assert [len(order.packages or ()) for order in seen] == [0, 0, 1]
+    assert [order.status for order in seen] == ["handling", "handling", "invoiced"]
+
+
+def test_what_is_not_shown_yet_counts_all_the_same() -> None:
+    book = make_book(Rules(read_lag=30))
+    notify(book, 10_000)
+
+    assert status_of(notify(book, 1, "NFe2")) == 400
+    assert status_of(notify(book, 10_000, document=True)) == 400
+    assert isinstance(book.send_tracking(ID, "NFe1", make_tracking(), AT), Receipt)
+    assert shown(book).packages == ()
+    (package,) = shown(book, AT + timedelta(seconds=30)).packages or ()
+    assert package.tracking_number == "87658"
+
+
+def test_the_lag_of_one_invoice_comes_on_top_and_hides_no_other() -> None:
+    book = make_book(Rules(read_lag=30))
+    first = make_invoice(invoice_number="NFe1", invoice_value=1_000)
+    book.invoice(ID, first, AT, document=False, lag=60)
+    notify(book, 2_000, "NFe2")
+
+    seen = [shown(book, AT + timedelta(seconds=s)).packages or () for s in (30, 89, 90)]
+
+    assert [[p.invoice_number for p in packages] for packages in seen] == [
+        ["NFe2"],
+        ["NFe2"],
+        ["NFe1", "NFe2"],
+    ]
+
+
+def test_an_invoice_may_never_be_shown() -> None:
+    book = make_book(Rules(read_lag=math.inf))
+    notify(book, 10_000)
+
+    assert shown(book, AT + timedelta(days=36_500)).packages == ()
+    assert book.applied == {(ID, "NFe1"): 1}
