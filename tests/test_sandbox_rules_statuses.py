@@ -155,14 +155,24 @@ def test_the_parts_of_an_orders_value_show_what_was_changed() -> None:
     assert sum(total.value for total in order.totals) == order.value
 
 
-@pytest.mark.parametrize("status", ["payment-pending", "ready-for-handling", "canceled", "cancel"])
-def test_an_order_that_is_not_handled_is_not_changed(status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "value", "code", "message"),
+    [
+        ("payment-pending", 9_000, "CHK0124", "Invalid change for order."),
+        ("ready-for-handling", 9_000, "CHK0124", "Invalid change for order."),
+        ("canceled", 9_000, "SalesOrderSystem008", "Cannot Change Cancelled Order."),
+        ("cancel", 9_000, "SalesOrderSystem008", "Cannot Change Cancelled Order."),
+        ("handling", -1, "CHK0034", "The value of the change exceed the order's price."),
+    ],
+)
+def test_a_change_that_is_not_allowed_is_refused_in_the_words_of_vtex(
+    status: str, value: int, code: str, message: str
+) -> None:
     book = make_book(status=status)
 
-    refused = change(book, 9_000)
+    refused = change(book, value)
 
-    assert isinstance(refused, Refusal)
-    assert refused.status == 400
+    assert (code_of(refused), words_of(refused)) == (code, message)
     assert shown(book).value == 10_000
 
 
@@ -170,7 +180,7 @@ def test_an_order_that_is_invoiced_is_not_changed() -> None:
     book = make_book()
     notify(book, 10_000)
 
-    assert isinstance(change(book, 10_000), Refusal)
+    assert code_of(change(book, 10_000)) == "SalesOrderSystem046"
 
 
 def test_a_change_down_to_what_was_invoiced_leaves_nothing_to_invoice() -> None:

@@ -243,14 +243,9 @@ class OrderBook:
         history = self._histories.get(order_id)
         if history is None:
             return refusals.ORDER_NOT_FOUND
-        state = history.state(now)
-        if state.status == OrderStatus.INVOICED or state.status in CANCELED:
-            return refusals.not_changeable(str(state.status))
-        if state.has(OUTPUT):
-            if not state.total(OUTPUT) <= value <= state.value:
-                return refusals.CHANGE_AFTER_INVOICE
-        elif state.status not in CHANGEABLE:
-            return refusals.not_changeable(str(state.status))
+        refusal = _refusal_of_change(history.state(now), value)
+        if refusal is not None:
+            return refusal
         self.oracle.record("change_value", order_id, None, now, value)
         history.add(Changed(at=now, value=value))
         return self._receipt(history.order, now)
@@ -262,6 +257,19 @@ class OrderBook:
             order_id=order.seller_order_id or order.order_id,
             receipt=f"{self._chance.getrandbits(128):032x}",
         )
+
+
+def _refusal_of_change(state: State, value: int) -> Refusal | None:
+    if state.status in CANCELED:
+        return refusals.CHANGE_OF_CANCELED
+    if value < 0:
+        return refusals.CHANGE_TOO_LARGE
+    if state.status == OrderStatus.INVOICED:
+        return refusals.CHANGE_AFTER_INVOICE
+    if state.has(OUTPUT):
+        allowed = state.total(OUTPUT) <= value <= state.value
+        return None if allowed else refusals.CHANGE_AFTER_INVOICE
+    return None if state.status in CHANGEABLE else refusals.CHANGE_NOT_ALLOWED
 
 
 def _after(now: datetime, seconds: float) -> datetime:

@@ -180,7 +180,7 @@ def _shown_from(event: Event) -> datetime:
 
 
 def _totals(order: Order, value: int) -> tuple[OrderTotal, ...]:
-    """Return the parts of an order's value, with that of its changes as VTEX shows it."""
+    """Return the parts of an order's value, which add up to it; the name of the last is ours."""
     if value == order.value:
         return order.totals
     change = OrderTotal(id="Change", name="Change Total", value=value - order.value)

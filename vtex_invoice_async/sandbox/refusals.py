@@ -15,6 +15,9 @@ from vtex_invoice_async.errors import Problem
 
 __all__ = [
     "CHANGE_AFTER_INVOICE",
+    "CHANGE_NOT_ALLOWED",
+    "CHANGE_OF_CANCELED",
+    "CHANGE_TOO_LARGE",
     "ERROR_HAS_OCCURRED",
     "FORBIDDEN",
     "FORBIDDEN_DOCUMENT",
@@ -33,7 +36,6 @@ __all__ = [
     "duplicate_number",
     "invalid",
     "not_cancelable",
-    "not_changeable",
     "order_not_found",
     "refund_above",
     "too_early",
@@ -98,11 +100,16 @@ TRACKING_NUMBER_MISSING: Final = _oms(400, "OMS400", "The invoice has no trackin
 # Tracking of an invoice whose number has a space: known issue 409225.
 ERROR_HAS_OCCURRED: Final = _oms(500, "OMS500", "An error has occurred")
 
-# VTEX names the code; the words are ours.
+# VTEX quotes code and message of these; what surrounds them is ours.
 # https://developers.vtex.com/docs/guides/order-modifications
 CHANGE_AFTER_INVOICE: Final = _oms(
-    400, "SalesOrderSystem046", "The order has invoices, so its value only goes down to theirs"
+    400,
+    "SalesOrderSystem046",
+    "The order change is not allowed after the item invoice has been issued.",
 )
+CHANGE_OF_CANCELED: Final = _oms(400, "SalesOrderSystem008", "Cannot Change Cancelled Order.")
+CHANGE_NOT_ALLOWED: Final = _oms(400, "CHK0124", "Invalid change for order.")
+CHANGE_TOO_LARGE: Final = _oms(400, "CHK0034", "The value of the change exceed the order's price.")
 
 
 def order_not_found(*, document: bool) -> Refusal:
@@ -139,11 +146,6 @@ def not_cancelable(status: str, *, document: bool) -> Refusal:
     VTEX documents the 400 for an order with partial invoices; the words are ours.
     """
     return _bad_status(f"An order in {status} cannot be canceled", document=document)
-
-
-def not_changeable(status: str) -> Refusal:
-    """Refuse to change an order in this status; the words are ours."""
-    return _oms(400, "OMS400", f"An order in {status} cannot be changed")
 
 
 def too_early(status: str, *, document: bool) -> Refusal:

@@ -30,7 +30,7 @@ EARLY: Final = frozenset(
 CHANGEABLE: Final = frozenset(
     {OrderStatus.HANDLING, "waiting-for-fulfillment", "ready-for-invoicing"}
 )
-"""Those in which the order of a shopper may be changed.
+"""Those in which an order may be changed, as long as nothing of it is invoiced.
 
 https://developers.vtex.com/docs/guides/order-modifications
 """
