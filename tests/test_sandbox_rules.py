@@ -74,6 +74,28 @@ def test_an_invoice_that_is_applied_again_is_one_more_even_above_the_value() -> 
     ] * 2
 
 
+def test_an_order_that_is_invoiced_stays_so_when_its_sale_is_applied_again() -> None:
+    book = make_book(Rules(duplicates="apply_again", settle_delay=10))
+    notify(book, 10_000)
+    later = AT + timedelta(seconds=20)
+
+    notify(book, 10_000, now=later)
+
+    seen = [book.shown(ID, later + timedelta(seconds=s)) for s in (0, 10)]
+    assert [s.order.status for s in seen if s] == [OrderStatus.INVOICED] * 2
+    assert [[filed.refund for filed in s.filed] for s in seen if s] == [[None, None]] * 2
+
+
+def test_a_parcel_belongs_to_the_first_of_two_invoices_of_one_number() -> None:
+    book = make_book(Rules(duplicates="apply_again"))
+    for _ in range(2):
+        notify(book, 4_000)
+
+    book.send_tracking(ID, "NFe1", make_tracking(), AT)
+
+    assert [p.tracking_number for p in shown(book).packages or ()] == ["87658", None]
+
+
 def test_an_invoice_can_be_verified_for_ever() -> None:
     book = make_book(Rules(settle_delay=math.inf))
 

@@ -193,6 +193,14 @@ def test_a_change_down_to_what_was_invoiced_leaves_nothing_to_invoice() -> None:
     assert shown(book).status is OrderStatus.INVOICED
 
 
+def test_an_order_that_is_worth_nothing_any_more_is_not_invoiced_by_that() -> None:
+    book = make_book()
+
+    change(book, 0)
+
+    assert (shown(book).value, shown(book).status) == (0, "handling")
+
+
 def test_a_change_to_less_than_the_rest_waits_for_what_remains() -> None:
     book = make_book()
     notify(book, 4_000)

@@ -325,6 +325,20 @@ async def test_a_limit_that_tells_does_so_with_a_refusal_and_with_a_fault() -> N
     assert found == [(404, "9", "8", "1000"), (503, "9", "7", "5")]
 
 
+async def test_a_limit_that_nobody_has_used_is_full() -> None:
+    limit = Limit(per_second=3, burst=2, tells=True)
+
+    async with (
+        Sandbox([ORDER], limit=limit) as sandbox,
+        aiohttp.ClientSession() as session,
+        session.get(f"{sandbox.url}{OMS}/{ORDER.order_id}") as heard,
+    ):
+        told = [heard.headers[f"Ratelimit-{n}"] for n in ("Limit", "Remaining", "Reset")]
+
+    assert heard.status == 401
+    assert told == ["2", "2", "0"]
+
+
 async def test_a_limit_from_which_nothing_comes_back_names_no_time() -> None:
     async with Sandbox([ORDER], limit=Limit(per_second=0, burst=1, tells=True)) as sandbox:
         found = await headers_of(sandbox, 2)

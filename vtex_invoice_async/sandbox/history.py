@@ -110,7 +110,7 @@ def _after(state: State, event: Event) -> State:
             filed = tuple(_tracked(f, event) if f is found else f for f in before.filed)
             return evolve(before, filed=filed)
         case Moved():
-            return evolve(before, status=event.status, verified_at=None)
+            return evolve(before, status=event.status)
         case Changed():
             return _changed(before, event)
     assert_never(event)
