@@ -244,6 +244,17 @@ def test_the_lag_of_one_invoice_comes_on_top_and_hides_no_other() -> None:
     ]
 
 
+def test_an_invoice_that_is_not_shown_does_not_keep_the_others_from_being_verified() -> None:
+    book = make_book(Rules(settle_delay=60))
+    notify(book, 4_000)
+    second = make_invoice(invoice_number="NFe2", invoice_value=6_000)
+    book.invoice(ID, second, AT + timedelta(seconds=30), document=False, lag=600)
+
+    seen = [shown(book, AT + timedelta(seconds=s)).status for s in (59, 60, 629, 630)]
+
+    assert seen == ["invoice", "payment-approved", "payment-approved", "invoiced"]
+
+
 def test_an_invoice_may_never_be_shown() -> None:
     book = make_book(Rules(read_lag=math.inf))
     notify(book, 10_000)

@@ -1,13 +1,13 @@
-"""What happened to one order; what it is at a moment is derived from that, and never stored.
+"""What happened to one order, of which what a reader sees at a moment is derived.
 
 So a read changes nothing, whichever thread it comes from, and an earlier moment can be read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import assert_never
+from functools import reduce
+from typing import Final, assert_never
 
 from attrs import define, evolve, field, frozen
 
@@ -26,6 +26,9 @@ from vtex_invoice_async.sandbox.filed import Filed, Shown
 from vtex_invoice_async.sandbox.statuses import Status, after_verifying
 
 __all__ = ["Changed", "History", "Moved", "State", "Took", "Tracked", "as_dotnet"]
+
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @frozen(kw_only=True)
@@ -138,26 +141,55 @@ def _changed(before: State, event: Changed) -> State:
     return changed
 
 
+@frozen(kw_only=True)
+class _Past:
+    """All that happened, and what came of it."""
+
+    events: tuple[Event, ...] = ()
+    state: State
+    shown_by: datetime = _LONG_AGO
+    """From when on a reader is shown all of it."""
+
+    def and_then(self, event: Event) -> _Past:
+        return _Past(
+            events=(*self.events, event),
+            state=_after(self.state, event),
+            shown_by=max(self.shown_by, _shown_from(event)),
+        )
+
+    def seen(self, before: State, now: datetime) -> State:
+        """Return what a reader sees of it, where *before* is the order as it came in."""
+        if now >= self.shown_by:
+            return self.state.until(now)
+        seen = (event for event in self.events if _shown_from(event) <= now)
+        return reduce(_after, seen, before).until(now)
+
+
 @define
 class History:
     """One order as it came in, and all that happened to it, in its order."""
 
     order: Order
-    _events: tuple[Event, ...] = field(default=(), init=False)
+    _before: State = field(init=False)
+    _past: _Past = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        filed = tuple(Filed(package=package) for package in self.order.packages or ())
+        self._before = State(status=self.order.status, value=self.order.value, filed=filed)
+        self._past = _Past(state=self._before)
 
     def add(self, event: Event) -> None:
         """Add what happened last."""
         # One assignment: whoever reads meanwhile has all of it or nothing.
-        self._events = (*self._events, event)
+        self._past = self._past.and_then(event)
 
     def state(self, now: datetime) -> State:
         """Return the order as it is, which a reader may not be shown yet."""
-        return self._folded(self._events, now)
+        return self._past.state.until(now)
 
     def shown(self, now: datetime) -> Shown:
         """Return the order as a reader sees it: what is not shown has not moved it either."""
-        seen = (event for event in self._events if _shown_from(event) <= now)
-        state = self._folded(seen, now)
+        state = self._past.seen(self._before, now)
         order = evolve(
             self.order,
             status=state.status,
@@ -166,13 +198,6 @@ class History:
             packages=tuple(filed.package for filed in state.filed),
         )
         return Shown(order=order, filed=state.filed)
-
-    def _folded(self, events: Iterable[Event], now: datetime) -> State:
-        filed = tuple(Filed(package=package) for package in self.order.packages or ())
-        state = State(status=self.order.status, value=self.order.value, filed=filed)
-        for event in events:
-            state = _after(state, event)
-        return state.until(now)
 
 
 def _shown_from(event: Event) -> datetime:
