@@ -23,6 +23,7 @@ STATES = (
 )
 
 DUPLICATES = ("documented", "refresh", "reject", "conflict", "apply_again")
+"""The choices of `sandbox.Rules`, which costs too much to import for a help text."""
 
 CONCURRENCY = 64
 SETTLE_WINDOW = 300.0
@@ -282,7 +283,7 @@ def track(context: click.Context, /, **_: object) -> int:
     "--read-lag",
     type=click.FloatRange(0),
     default=0,
-    help="Seconds until an order shows an invoice.",
+    help="Seconds until an order shows an invoice; `inf` is never.",
 )
 @click.option(
     "--settle-delay",

@@ -213,7 +213,7 @@ class Desk:
         document = _is_document(request)
         order = self.book.order(request.match_info["order"], self.now())
         if order is None:
-            return no(refusals.order_not_found(document=document))
+            return no(refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND)
         if fault is not None and fault.do is Do.STALE:
             order = self.book.order_before(order.order_id)
         if fault is not None and fault.do is Do.PARTIAL:
