@@ -80,7 +80,7 @@ async def _play(schedule: Schedule) -> Ending:
             await world.live(life)
         net.cuts.clear()
         sandbox._desk._revoked = False
-        sandbox._desk._faults = FaultPlan()
+        sandbox.faults.clear()
         for _ in range(MOST_CALM_LIVES):
             summary = await world.live(CALM)
             if summary is not None and not (summary.in_doubt or summary.not_sent):

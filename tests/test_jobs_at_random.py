@@ -21,12 +21,12 @@ from hypothesis.stateful import (
 )
 
 from tests.factories import make_invoice
-from tests.schedules import LATEST, POSTS, READS
+from tests.schedules import POSTS, READS
 from tests.verdicts import Expected, Witness, key_of
 from tests.virtual_time import network, virtual_time
 from tests.worlds import CALM, Life, World
 from vtex_invoice_async import InvoiceJob, InvoiceType
-from vtex_invoice_async.sandbox import Fault, FaultPlan, Sandbox
+from vtex_invoice_async.sandbox import Fault, Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(fault=st.sampled_from([*POSTS, *READS]), nth=st.integers(1, 5))
     def something_goes_wrong(self, fault: Fault, nth: int) -> None:
-        self.sandbox._desk._faults = FaultPlan((evolve(fault, rate=0, nth=(nth,)),))
+        self.sandbox.faults.add(evolve(fault, rate=0, nth=(nth,)))
 
     @rule()
     def revoke_the_credentials(self) -> None:
@@ -148,7 +148,7 @@ class Jobs(RuleBasedStateMachine):
     async def _end_well(self) -> None:
         await self.world.kill()
         self.sandbox._desk._revoked = False
-        self.sandbox._desk._faults = FaultPlan()
+        self.sandbox.faults.clear()
         for _ in range(MOST_CALM_LIVES):
             summary = await self.world.live(CALM)
             if summary is not None and not (summary.in_doubt or summary.not_sent):
@@ -159,7 +159,7 @@ class Jobs(RuleBasedStateMachine):
     ("examples", "steps"), [(60, 30), pytest.param(2_000, 50, marks=pytest.mark.campaign)]
 )
 def test_whatever_happens_nothing_is_lost_or_doubled(examples: int, steps: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis has no types for it
+    run_state_machine_as_test(
         Jobs,
         settings=settings(
             max_examples=examples,

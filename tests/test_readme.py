@@ -18,6 +18,8 @@ from vtex_invoice_async.jobs.sources import Row, read_json_lines
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
 
+pytest_plugins = ["pytester"]
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -37,7 +39,7 @@ def names_of(block: str) -> dict[str, Any]:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(blocks("python")) == 6
+    assert len(blocks("python")) == 7
 
 
 async def test_the_awaited_call() -> None:
@@ -96,7 +98,15 @@ async def test_the_faults() -> None:
         # The invoice is the reader's own: one that fits the order that the seed makes.
         invoice = job_for(sandbox.orders[0]).invoice
 
-    await names_of(block_with("Fault(do="))["test_a_lost_answer_is_not_a_lost_invoice"](invoice)
+    await names_of(block_with("is_not_a_lost"))["test_a_lost_answer_is_not_a_lost_invoice"](invoice)
+
+
+def test_the_fixture(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(block_with("vtex_sandbox"))
+
+    ended = pytester.runpytest_subprocess("-W", "error", "--strict-markers", "-p", "no:asyncio")
+
+    ended.assert_outcomes(passed=1)
 
 
 def rows_of_the_readme() -> list[Row]:

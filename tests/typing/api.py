@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
 from typing import assert_type
 
+import pytest
+
 from vtex_invoice_async import (
     ClientConfig,
     Credentials,
@@ -44,7 +46,7 @@ from vtex_invoice_async.errors import (
 from vtex_invoice_async.events import Event, Settled, log_event
 from vtex_invoice_async.jobs import Journal, Summary, resolve, resume, run
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, StartHandling
-from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.sandbox import Do, Fault, FaultPlan, Sandbox
 
 NOW = datetime(2026, 1, 31, 18, 25, 43, tzinfo=UTC)
 
@@ -133,6 +135,17 @@ async def in_a_test() -> None:
         assert_type(sandbox.orders, list[Order])
         await client.start_handling(sandbox.orders[9].order_id)
         assert_type(sandbox.applied["1172452900788-01", "DFG1"], int)
+    with Sandbox(orders=10) as sandbox:
+        assert_type(sandbox, Sandbox)
+
+
+@pytest.mark.vtex_sandbox(orders=10)
+def test_with_the_fixture(vtex_sandbox: Sandbox) -> None:
+    assert_type(vtex_sandbox.config, ClientConfig)
+    assert_type(vtex_sandbox.faults, FaultPlan)
+    vtex_sandbox.faults.add(Fault(do=Do.CLOSE, nth=(1,)))
+    vtex_sandbox.faults.add(Do.CLOSE)  # type: ignore[arg-type]
+    vtex_sandbox.faults.clear()
 
 
 async def what_values_hold(client: VtexInvoiceClient) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from enum import StrEnum
+from threading import Lock
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -132,31 +133,48 @@ _ABLE: Final = {Do.STALE: "get_order", Do.PARTIAL: "get_order", Do.LAG: "notify_
 
 @define
 class FaultPlan:
-    """The faults of one run; *seed* decides those that come at a rate."""
+    """The faults of one run; *seed* decides those that come at a rate.
+
+    What happens to a request, and what changes the plan, may come from different threads.
+    """
 
     faults: tuple[Fault, ...] = ()
     seed: int = 0
     _seen: list[int] = field(init=False)
     _chances: list[random.Random] = field(init=False)
+    _changing: Lock = field(init=False, factory=Lock, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._seen = [0] * len(self.faults)
-        # To each its own: what another draws, and for whom, does not move it.
-        self._chances = [
-            random.Random(f"{self.seed}:{index}")  # noqa: S311  made-up trouble, no secret
-            for index in range(len(self.faults))
-        ]
+        faults = self.faults
+        self.clear()
+        for fault in faults:
+            self.add(fault)
+
+    def add(self, fault: Fault) -> None:
+        """Put *fault* behind the others; its *nth* counts the requests from now on."""
+        with self._changing:
+            # To each its own: what another draws, and for whom, does not move it.
+            seed = f"{self.seed}:{len(self.faults)}"
+            self._chances.append(random.Random(seed))  # noqa: S311  made-up trouble, no secret
+            self._seen.append(0)
+            self.faults = (*self.faults, fault)
+
+    def clear(self) -> None:
+        """Let nothing go wrong from now on; a limit or a revocation that has begun stays."""
+        with self._changing:
+            self.faults, self._seen, self._chances = (), [], []
 
     def next(self, operation: str, order_id: str) -> Fault | None:
         """Return what happens to this request, if anything does."""
         due: Fault | None = None
-        for index, fault in enumerate(self.faults):
-            if not fault.concerns(operation, order_id):
-                continue
-            self._seen[index] += 1
-            drawn = self._chances[index].random() < fault.rate
-            if due is None and (drawn or self._seen[index] in fault.nth):
-                due = fault
+        with self._changing:
+            for index, fault in enumerate(self.faults):
+                if not fault.concerns(operation, order_id):
+                    continue
+                self._seen[index] += 1
+                drawn = self._chances[index].random() < fault.rate
+                if due is None and (drawn or self._seen[index] in fault.nth):
+                    due = fault
         return due
 
 

@@ -7,8 +7,9 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from threading import Lock
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import orjson
 from aiohttp import web
@@ -27,9 +28,11 @@ from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
 from vtex_invoice_async.sandbox.remarks import Remark
 from vtex_invoice_async.sandbox.rules import AboveValue, Duplicates, Early, Rules
+from vtex_invoice_async.sandbox.thread import LoopThread
 
 __all__ = ["Sandbox"]
 
+T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOST: Final = "127.0.0.1"
@@ -55,12 +58,16 @@ ROUTES: Final = (
 
 
 class Sandbox:
-    """A VTEX of your own, on loopback, for as long as the `async with` block lasts.
+    """A VTEX of your own, on loopback, for as long as its block lasts.
 
         async with Sandbox(orders=10) as sandbox, VtexInvoiceClient(sandbox.config) as client:
             order = sandbox.orders[0]
             await client.notify_invoice(order.order_id, invoice)
             assert sandbox.applied[order.order_id, invoice.invoice_number] == 1
+
+    `async with` serves in the running event loop, a plain `with` in a thread and a loop of its
+    own, beside code of any kind; what it shows may be read from any thread. It is one block at a
+    time (ConfigError); one that has ended may be entered again, and goes on with the same orders.
 
     *orders* is how many to generate, the same for the same *seed*, or the orders themselves.
     *latency* is added before each answer, in seconds. *roles* are those of its credentials,
@@ -95,32 +102,36 @@ class Sandbox:
             read_lag=read_lag,
         )
         self.book = OrderBook(_orders(orders, chance), chance=chance, rules=self.rules)
-        self.app_key = f"vtexappkey-{ACCOUNT}-{secrets.token_hex(3).upper()}"
-        self.app_token = secrets.token_urlsafe(48)
-        self.user_token = secrets.token_urlsafe(48)
-        self.control_token = secrets.token_urlsafe(24)
-        """What the route `/_sandbox/applied` wants in the header `X-Sandbox-Token`."""
+        self.faults = faults if isinstance(faults, FaultPlan) else FaultPlan(tuple(faults), seed)
+        """What goes wrong; it may be added to at any time."""
         self._desk = Desk(
             self.book,
-            faults=faults if isinstance(faults, FaultPlan) else FaultPlan(tuple(faults), seed),
+            faults=self.faults,
             limit=limit,
-            credentials=self._credentials,
+            credentials=self._open_account(),
             roles=roles,
             latency=latency,
         )
         self._port = port
         self._runner: web.AppRunner | None = None
+        self._thread: LoopThread | None = None
+        self._entered = Lock()  # held for as long as a block lasts
 
-    @property
-    def _credentials(self) -> tuple[Mapping[str, str], ...]:
+    def _open_account(self) -> tuple[Mapping[str, str], ...]:
+        """Make the secrets of this account, and return the headers that prove to know them."""
+        self.app_key = f"vtexappkey-{ACCOUNT}-{secrets.token_hex(3).upper()}"
+        self.app_token = secrets.token_urlsafe(48)
+        self.user_token = secrets.token_urlsafe(48)
+        self.control_token = secrets.token_urlsafe(24)
+        """What the route `/_sandbox/applied` wants in the header `X-Sandbox-Token`."""
         pair = {"X-VTEX-API-AppKey": self.app_key, "X-VTEX-API-AppToken": self.app_token}
-        return (pair, {"VtexIdclientAutCookie": self.user_token})
+        return pair, {"VtexIdclientAutCookie": self.user_token}
 
     @property
     def url(self) -> str:
         """Where it listens."""
         if self._runner is None:
-            raise ConfigError("the sandbox is not running; use `async with`")
+            raise ConfigError("the sandbox is not running; use `with` or `async with`")
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
     @property
@@ -141,38 +152,54 @@ class Sandbox:
     @property
     def orders(self) -> list[Order]:
         """Every order as it stands now."""
-        return self.book.orders(self._desk.now())
+        return self._look(lambda: self.book.orders(self._desk.now()))
 
     @property
     def applied(self) -> Counter[tuple[str, str]]:
         """How often each invoice was taken, by order id and invoice number, whatever was answered."""
-        return self.book.applied
+        return self._look(lambda: self.book.applied)
 
     @property
     def remarks(self) -> Sequence[Remark]:
         """What was taken and a good client would not send, in its order."""
-        return self.book.remarks
+        return self._look(lambda: self.book.remarks)
 
     @property
     def oracle(self) -> Oracle:
         """The whole record of what arrived and of what was done."""
         return self.book.oracle
 
-    async def __aenter__(self) -> Self:
-        app = web.Application(middlewares=[self._guard], client_max_size=16 * 2**20)
-        for method, path, operation in ROUTES:
-            app.router.add_route(method, path, partial(self._desk.serve, operation))
-        app.router.add_route("GET", RECORD, self._record)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
-        await runner.setup()
+    def __enter__(self) -> Self:
+        self._claim()
         try:
-            await web.TCPSite(runner, HOST, self._port).start()
-        except (OSError, OverflowError) as error:
-            await runner.cleanup()
-            told = error.strerror if isinstance(error, OSError) else "there is no such port"
-            raise ConfigError(f"port {self._port} of {HOST}: {told}") from None
-        self._desk.open()
-        self._runner = runner
+            thread = LoopThread(self._begin, self._end)
+            thread.enter()
+        except BaseException:
+            self._entered.release()
+            raise
+        self._thread = thread
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._thread is not None:
+                self._thread.leave()
+        finally:
+            self._thread = None
+            self._entered.release()
+
+    async def __aenter__(self) -> Self:
+        self._claim()
+        try:
+            await self._begin()
+        except BaseException:
+            self._entered.release()
+            raise
         return self
 
     async def __aexit__(
@@ -181,6 +208,39 @@ class Sandbox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        try:
+            await self._end()
+        finally:
+            self._entered.release()
+
+    def _claim(self) -> None:
+        if not self._entered.acquire(blocking=False):
+            raise ConfigError("the sandbox is running already; it is entered once at a time")
+
+    def _look(self, look: Callable[[], T]) -> T:
+        """Return what *look* finds while nothing is being changed, whichever thread asks."""
+        thread = self._thread
+        return look() if thread is None else thread.ask(look)
+
+    async def _begin(self) -> None:
+        app = web.Application(middlewares=[self._guard], client_max_size=16 * 2**20)
+        for method, path, operation in ROUTES:
+            app.router.add_route(method, path, partial(self._desk.serve, operation))
+        app.router.add_route("GET", RECORD, self._record)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, HOST, self._port).start()
+        except BaseException as error:
+            await runner.cleanup()
+            if not isinstance(error, OSError | OverflowError):
+                raise
+            told = error.strerror if isinstance(error, OSError) else "there is no such port"
+            raise ConfigError(f"port {self._port} of {HOST}: {told}") from None
+        self._desk.open()
+        self._runner = runner
+
+    async def _end(self) -> None:
         runner, self._runner = self._runner, None
         try:
             await self._desk.close()
