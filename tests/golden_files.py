@@ -39,3 +39,9 @@ def canonical(document: object) -> str:
 
 def golden_names() -> set[str]:
     return {path.stem for path in FOLDER.glob("*.json")}
+
+
+def golden_requests() -> set[str]:
+    """The names of what is sent; the others are of what is answered."""
+    answers = ("answers", "get_order", "order_paths", "receipt")
+    return {name for name in golden_names() if not name.startswith(answers)}

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from tests.factories import make_invoice, make_tracking
-from tests.golden_files import canonical, golden, golden_names
+from tests.golden_files import canonical, golden, golden_names, golden_requests
 from vtex_invoice_async.models import (
     Invoice,
     InvoiceItem,
@@ -166,6 +166,9 @@ SENT: dict[str, Operation[object]] = {
     "start_handling.oms": StartHandling(order_id=ORDER_ID),
 }
 
+# It mixes two dialects, so it is none of ours; tests/test_golden_sandbox.py sends it as it is.
+NEVER_SENT = {"notify_invoice.pii-2023"}
+
 # The routes, of VTEX's OpenAPI; the PII paths have no twins of the two tracking calls.
 INVOICE = NotifyInvoice(order_id="v5lux-01", invoice=make_invoice())
 TRACKING = SendTracking(order_id="v5lux-01", invoice_number="NFe1", tracking=make_tracking())
@@ -195,9 +198,7 @@ ROUTES: list[tuple[Operation[object], OrdersApi, str, str]] = [
 
 
 def test_every_golden_request_is_tested() -> None:
-    requests = {name for name in golden_names() if not name.startswith(("get_order", "receipt"))}
-
-    assert requests == SENT.keys()
+    assert golden_requests() == SENT.keys() | NEVER_SENT
 
 
 def test_every_operation_has_a_golden_file() -> None:

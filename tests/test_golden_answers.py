@@ -161,6 +161,12 @@ RECEIPTS: dict[str, Receipt] = {
         order_id="v71021948str-01",
         receipt="38e0e47da2934847b489216d208cfd91",
     ),
+    "receipt.pii-2023": Receipt(
+        date=datetime(2014, 2, 7, 15, 22, 56, 761221, timezone(timedelta(hours=-2))),
+        raw_date="2014-02-07T15:22:56.7612218-02:00",
+        order_id="123543123",
+        receipt="38e0e47da2934847b489216d208cfd91",
+    ),
     "receipt.put": Receipt(
         date=datetime(2017, 3, 29, 18, 4, 31, 52123, UTC),
         raw_date="2017-03-29T18:04:31.0521233+00:00",

@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from attrs import evolve
-
 from vtex_invoice_async.models import (
     Invoice,
     InvoiceType,
@@ -23,6 +21,7 @@ from vtex_invoice_async.models import (
     TrackingStatus,
 )
 from vtex_invoice_async.sandbox import refusals
+from vtex_invoice_async.sandbox.dates import dotnet
 from vtex_invoice_async.sandbox.filed import Refund, Shown
 from vtex_invoice_async.sandbox.filing import filed_as
 from vtex_invoice_async.sandbox.history import (
@@ -32,7 +31,6 @@ from vtex_invoice_async.sandbox.history import (
     State,
     Took,
     Tracked,
-    as_dotnet,
 )
 from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
@@ -99,10 +97,9 @@ class OrderBook:
             history = next((h for h in all_ if h.order.sequence == order_id[3:]), None)
         return None if history is None else history.shown(now)
 
-    def order_before(self, order_id: str) -> Order:
+    def shown_before(self, order_id: str) -> Shown:
         """Return an order as it came in, before anything was done to it."""
-        order = self._histories[order_id].order
-        return evolve(order, packages=order.packages or ())
+        return self._histories[order_id].before()
 
     def invoice(
         self, order_id: str, invoice: Invoice, now: datetime, *, document: bool, lag: float = 0
@@ -253,7 +250,7 @@ class OrderBook:
     def _receipt(self, order: Order, now: datetime) -> Receipt:
         return Receipt(
             date=now,
-            raw_date=as_dotnet(now, self._chance.randrange(10)),
+            raw_date=dotnet(now.astimezone(UTC), last_digit=self._chance.randrange(10)),
             order_id=order.seller_order_id or order.order_id,
             receipt=f"{self._chance.getrandbits(128):032x}",
         )

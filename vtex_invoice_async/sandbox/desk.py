@@ -14,9 +14,10 @@ import orjson
 from aiohttp import web
 from attrs import evolve
 
-from vtex_invoice_async.models import Order, Receipt
+from vtex_invoice_async.models import Receipt
 from vtex_invoice_async.sandbox import refusals
 from vtex_invoice_async.sandbox.book import OrderBook
+from vtex_invoice_async.sandbox.documents import order_document
 from vtex_invoice_async.sandbox.faults import Do, Fault, FaultPlan
 from vtex_invoice_async.sandbox.limit import Bucket, Limit
 from vtex_invoice_async.sandbox.refusals import Refusal
@@ -39,6 +40,8 @@ Handler = Callable[[web.Request, Fault | None], Awaitable[web.Response]]
 DOCUMENT: Final = "/api/orders/"
 # These change what the book says, or the account, and leave the connection alone.
 QUIET: Final = frozenset({Do.LAG, Do.STALE, Do.PARTIAL, Do.LIMIT, Do.REVOKE})
+
+_RECEIPTS: Final = converter(OrdersApi.OMS)
 
 
 class Role(StrEnum):
@@ -211,14 +214,16 @@ class Desk:
 
     async def _get_order(self, request: web.Request, fault: Fault | None) -> web.Response:
         document = _is_document(request)
-        order = self.book.order(request.match_info["order"], self.now())
-        if order is None:
-            return no(refusals.ORDER_NOT_FOUND_DOCUMENT if document else refusals.ORDER_NOT_FOUND)
+        shown = self.book.shown(request.match_info["order"], self.now())
+        if shown is None:
+            return no(refusals.order_not_found(document=document))
         if fault is not None and fault.do is Do.STALE:
-            order = self.book.order_before(order.order_id)
+            shown = self.book.shown_before(shown.order.order_id)
         if fault is not None and fault.do is Do.PARTIAL:
-            order = evolve(order, packages=(order.packages or ())[:-1])
-        response = _yes(order)
+            shown = shown.without_newest()
+        # https://developers.vtex.com/docs/api-reference/orders-api-pii-version#get-/api/orders/pvt/document/-orderId-
+        masked = document and not request.query.get("reason")
+        response = _yes(order_document(shown, document=document, masked=masked))
         # A cache says how old its copy is.
         response.headers.update(fault.headers if fault is not None else {})
         return response
@@ -248,12 +253,12 @@ def _is_document(request: web.Request) -> bool:
 
 
 def _answer(result: Receipt | Refusal) -> web.Response:
-    return no(result) if isinstance(result, Refusal) else _yes(result)
+    # A receipt is the same in every dialect.
+    return no(result) if isinstance(result, Refusal) else _yes(_RECEIPTS.unstructure(result))
 
 
-def _yes(value: Receipt | Order) -> web.Response:
-    # What is read back is the same in every dialect.
-    body = orjson.dumps(converter(OrdersApi.OMS).unstructure(value))
+def _yes(document: object) -> web.Response:
+    body = orjson.dumps(document)
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vtex_invoice_async.models import InvoiceItem, Order, Package
 
@@ -39,3 +39,8 @@ class Shown:
 
     order: Order
     filed: tuple[Filed, ...] = ()
+
+    def without_newest(self) -> Shown:
+        """Return it as if the invoice that was filed last were not there."""
+        packages = (self.order.packages or ())[:-1]
+        return Shown(order=evolve(self.order, packages=packages), filed=self.filed[:-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from vtex_invoice_async.models import Invoice, Order, Package, PackageItem
+from vtex_invoice_async.sandbox.dates import dotnet
 from vtex_invoice_async.sandbox.filed import Filed, Refund
 
 __all__ = ["filed_as"]
@@ -18,7 +19,7 @@ def filed_as(invoice: Invoice, order: Order, now: datetime, refund: Refund | Non
         type=invoice.type,
         items=_lines(invoice, order) if invoice.items else _all_lines(order),
         issuance_date=invoice.issuance_date,
-        raw_issuance_date=invoice.issuance_date.isoformat(),
+        raw_issuance_date=dotnet(invoice.issuance_date),
         invoice_key=invoice.invoice_key,
         invoice_url=invoice.invoice_url,
         courier=invoice.courier,

@@ -48,7 +48,7 @@ def fitting_order(order_id: str, invoices: Iterable[Invoice]) -> Order:
     indexes = [item.item_index for i in found for item in i.items if item.item_index is not None]
     lines = min(max(indexes, default=0) + 1, MOST_LINES)
     names = [*skus, *(str(7_060_000 + n) for n in range(len(skus), lines))]
-    items = [OrderItem(id=name, quantity=1, seller="1", price=0) for name in names]
+    items = [_free_line(order_id, name) for name in names]
     sequence = str(crc32(order_id.encode()))
     order = _order(order_id, items, sequence=sequence, freight=sales + returns)
     if not returns:
@@ -56,6 +56,20 @@ def fitting_order(order_id: str, invoices: Iterable[Invoice]) -> Order:
     # What is returned was sold before.
     earlier = Package(invoice_number="SOLD-BEFORE", invoice_value=returns, type=InvoiceType.OUTPUT)
     return evolve(order, packages=(earlier,))
+
+
+def _free_line(order_id: str, name: str) -> OrderItem:
+    """Return a line that costs nothing: the order's value is all freight."""
+    return OrderItem(
+        unique_id=f"{crc32(f'{order_id} {name}'.encode()):032X}",
+        id=name,
+        quantity=1,
+        seller="1",
+        price=0,
+        selling_price=0,
+        tax=0,
+        price_definition=PriceDefinition(calculated_selling_price=0, total=0),
+    )
 
 
 def _order_id(number: int, chance: random.Random) -> str:

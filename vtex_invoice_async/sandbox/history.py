@@ -5,7 +5,7 @@ So a read changes nothing, whichever thread it comes from, and an earlier moment
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import reduce
 from typing import Final, assert_never
 
@@ -22,11 +22,11 @@ from vtex_invoice_async.models import (
     TrackingInfo,
     TrackingStatus,
 )
+from vtex_invoice_async.sandbox.dates import dotnet
 from vtex_invoice_async.sandbox.filed import Filed, Shown
 from vtex_invoice_async.sandbox.statuses import Status, after_verifying
 
-__all__ = ["Changed", "History", "Moved", "State", "Took", "Tracked", "as_dotnet"]
-
+__all__ = ["Changed", "History", "Moved", "State", "Took", "Tracked"]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -189,7 +189,13 @@ class History:
 
     def shown(self, now: datetime) -> Shown:
         """Return the order as a reader sees it: what is not shown has not moved it either."""
-        state = self._past.seen(self._before, now)
+        return self._as(self._past.seen(self._before, now))
+
+    def before(self) -> Shown:
+        """Return the order as it came in."""
+        return self._as(self._before)
+
+    def _as(self, state: State) -> Shown:
         order = evolve(
             self.order,
             status=state.status,
@@ -236,18 +242,13 @@ def _courier_status(package: Package, tracking: TrackingStatus, now: datetime) -
             city=event.city,
             state=event.state,
             description=event.description,
-            create_date=event.date.isoformat(),
-            last_change=as_dotnet(now),
+            create_date=dotnet(datetime.combine(event.date, time.min, UTC)),
+            last_change=dotnet(now.astimezone(UTC)),
         )
         for event in tracking.events
     )
     return CourierStatus(
         finished=tracking.is_delivered,
-        delivered_date=delivered.isoformat() if delivered else None,
+        delivered_date=dotnet(delivered) if delivered else None,
         data=before.data + events,
     )
-
-
-def as_dotnet(now: datetime, digit: int = 0) -> str:
-    """Return a time as .NET writes it, with seven digits; *digit* is the last of them."""
-    return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}{digit}+00:00"

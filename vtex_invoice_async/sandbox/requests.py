@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import orjson
@@ -42,6 +43,8 @@ def read_invoice(body: bytes, content_type: str, *, document: bool) -> Invoice |
         orders_api = OrdersApi.OMS
     else:
         # The first clients of the PII path sent `issuanceDate`, those of today `issuedDate`.
+        if "issuedDate" in found and _names_skus(found):
+            found["issuanceDate"] = found.pop("issuedDate")
         orders_api = OrdersApi.PII_2022 if "issuanceDate" in found else OrdersApi.PII
     required = _INVOICE | {INVOICE_NAMES[orders_api]["issuance_date"]}
     invoice = _read(found, Invoice, orders_api, required, document=document)
@@ -114,6 +117,13 @@ def _object(body: bytes, content_type: str, *, document: bool) -> dict[str, obje
     if isinstance(found, dict):
         return found
     return invalid([Problem(code="json", field="", message="not a JSON object")], document=document)
+
+
+def _names_skus(invoice: Mapping[str, object]) -> bool:
+    """Whether it names lines by `id` alone, as an example of VTEX's page of January 2023 does."""
+    items = invoice.get("items")
+    lines = [line for line in items if isinstance(line, dict)] if isinstance(items, list) else []
+    return bool(lines) and all("id" in line and "itemIndex" not in line for line in lines)
 
 
 def _read(
