@@ -15,6 +15,7 @@ from attrs import frozen
 from tests.command_line import ROOT, TIMEOUT
 from tests.factories import make_invoice
 from vtex_invoice_async import InvoiceJob, InvoiceType, OrdersApi
+from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.job import Entry, Record, digest
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.sqlite import SqliteStore
@@ -130,6 +131,30 @@ async def seen_in(store: Store, asked: Iterable[Record] = ()) -> Seen:
             counts=table.counts(None),
         )
     )
+
+
+BROUGHT: Final = (State.PLANNED, State.CONFIRMED, State.REJECTED, State.HELD, State.IN_DOUBT)
+"""Those to which `made` brings its invoices, one after another."""
+
+
+async def made(path: Path, count: int) -> Seen:
+    """Make a journal of so many invoices, in all kinds of states; return what is in it."""
+    store = SqliteStore(path)
+    async with Journal(store, HEADER) as journal:
+        await journal.enter(make_entries(count), await journal.begin("send", {"rate": 5}, NOW))
+        for record in await records_of(journal):
+            await brought_to(journal, record, BROUGHT[record.seq % len(BROUGHT)])
+        return await seen_in(store, await records_of(journal))
+
+
+async def found_at(path: Path, asked: Iterable[Record]) -> Seen | None:
+    """Return all that a journal tells; None where it is refused."""
+    store = SqliteStore(path)
+    try:
+        async with Journal(store, HEADER):
+            return await seen_in(store, asked)
+    except JournalError:
+        return None
 
 
 def run_child(

@@ -56,7 +56,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         *(({"ssl_context": context}, "ssl_context") for context in [False, True, "ca.pem"]),
         *(({"proxy": proxy}, "proxy") for proxy in [
             "", "proxy:3128", "socks5://proxy:1080", "http://", "http://pro xy:3128", 5,
-            "http://proxy:99999", "http://proxy\n:3128",
+            "http://proxy:99999", "http://proxy\n:3128", r"http://proxy\@evil.example:3128",
+            "http://%40[::1]:3128", "http://[::1]x:3128",
         ]),
     ],
 )  # fmt: skip
@@ -127,6 +128,8 @@ def test_a_base_url_takes_the_place_of_the_host(base_url: str, url: str) -> None
         "https://acme.example:https",
         "https://acme.example/..",
         "https://acme.example/../x",
+        "https://acme.example/.",
+        "https://acme.example/./x",
         "https://acme.example/%2e%2e/x",
         "https://acme.example/a b",
         "https://acme.example\n",

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.journals import (
-    HEADER,
-    NOW,
     Seen,
-    brought_to,
     content_of,
+    found_at,
+    made,
     make_entries,
     make_entry,
     opened,
@@ -24,36 +23,12 @@ from tests.journals import (
     records_of,
     remove,
     run_child,
-    seen_in,
 )
 from vtex_invoice_async.errors import JournalDamaged, JournalError
-from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.sql import COLUMNS
-from vtex_invoice_async.jobs.sqlite import SqliteStore, lock_of
+from vtex_invoice_async.jobs.sqlite import lock_of
 from vtex_invoice_async.outcome import State
-
-STATES = (State.PLANNED, State.CONFIRMED, State.REJECTED, State.HELD, State.IN_DOUBT)
-
-
-async def made(path: Path, count: int) -> Seen:
-    """Make a journal of so many invoices, in all kinds of states; return what is in it."""
-    store = SqliteStore(path)
-    async with Journal(store, HEADER) as journal:
-        await journal.enter(make_entries(count), await journal.begin("send", {"rate": 5}, NOW))
-        for record in await records_of(journal):
-            await brought_to(journal, record, STATES[record.seq % len(STATES)])
-        return await seen_in(store, await records_of(journal))
-
-
-async def found(path: Path, asked: Iterable[Record]) -> Seen | None:
-    """Return all that a journal tells; None where it is refused."""
-    store = SqliteStore(path)
-    try:
-        async with Journal(store, HEADER):
-            return await seen_in(store, asked)
-    except JournalError:
-        return None
 
 
 def flip(file: int, offset: int, bits: int) -> None:
@@ -69,7 +44,7 @@ async def flipped(path: Path, offsets: Iterable[int], asked: Seen) -> AsyncItera
         changed = bytearray(content)
         changed[offset] ^= 1 << offset % 8
         put(path, bytes(changed))
-        yield await found(path, asked.records)
+        yield await found_at(path, asked.records)
         put(lock_of(path), mark)
 
 
@@ -112,6 +87,57 @@ async def test_a_row_with_another_value_is_damage(tmp_path: Path, column: str) -
 
     with pytest.raises(JournalDamaged):
         await opened(path).__aenter__()
+
+
+async def test_who_only_reads_is_told_of_a_state_that_there_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await made(path, 3)
+    altered(path, "UPDATE invoice SET state = 'plannee' WHERE seq = 2")
+
+    async with Journal.read(path) as journal:
+        with pytest.raises(JournalDamaged, match="state of a row"):
+            await journal.counts()
+
+
+async def test_who_only_reads_is_told_of_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await made(path, 1)
+    put(path, content_of(path).replace(b"account TEXT", b"acc\xefunt TEXT"))
+
+    with pytest.raises(JournalDamaged):
+        await Journal.read(path).__aenter__()
+
+
+@pytest.mark.parametrize("value", ["x'00'", "'other'"])
+async def test_who_only_reads_is_told_of_a_header_that_was_altered(
+    tmp_path: Path, value: str
+) -> None:
+    path = tmp_path / "journal.db"
+    await made(path, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(
+            f"ALTER TABLE header RENAME TO kept; CREATE TABLE header AS SELECT {value} AS account,"
+            "origin, family, digest FROM kept"
+        )
+
+    with pytest.raises(JournalDamaged, match="the header of the journal is not what was written"):
+        await Journal.read(path).__aenter__()
+
+
+@pytest.mark.parametrize("read", [opened, Journal.read])
+async def test_what_is_quoted_of_a_damaged_journal_prints_in_one_line(
+    tmp_path: Path, read: Callable[[Path], Journal]
+) -> None:
+    path = tmp_path / "journal.db"
+    await made(path, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = 'CREATE\x05' WHERE name = 'run'")
+
+    with pytest.raises(JournalDamaged) as caught:
+        await read(path).__aenter__()
+
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("column", ["body", "line", "since"])
@@ -172,7 +198,7 @@ async def test_a_file_that_was_cut_is_damage(tmp_path: Path) -> None:
 
     for size in [0, 1, 99, 100, *range(512, len(content), 1024), len(content) - 1]:
         put(path, content[:size])
-        assert await found(path, before.records) in (None, before), f"opened at {size} bytes"
+        assert await found_at(path, before.records) in (None, before), f"opened at {size} bytes"
         put(lock_of(path), mark)
 
 
@@ -243,14 +269,14 @@ async def test_an_altered_bit_of_a_log_is_found_or_changes_nothing(
     killed: Path, tmp_path: Path
 ) -> None:
     whole = content_of(killed / "journal.db-wal")
-    before = await found(copied(killed, tmp_path), ())
+    before = await found_at(copied(killed, tmp_path), ())
     assert before is not None
 
     for offset in [*range(0, 32, 3), *range(32, len(whole), len(whole) // 120)]:
         path = copied(killed, tmp_path)
         with log_of(path).open("r+b") as file:
             flip(file.fileno(), offset, 1 << offset % 8)
-        assert await found(path, ()) in (None, before)
+        assert await found_at(path, ()) in (None, before)
 
 
 KILLED_ANYWHERE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -288,7 +289,18 @@ def test_a_plan_is_read_from_json() -> None:
         ({"faults": [{"do": "answer", "nth": [1], "body": {"a": 1}}]}, "faults[0].body"),
         ({"faults": [{"do": "cut", "nth": [1], "at": -5}]}, "below 0"),
         ({"faults": [{"do": "raw", "nth": [1], "body": "\u20ac"}]}, "body of raw"),
+        ({"faults": [{"do": "delay", "nth": [1], "seconds": math.nan}]}, "seconds"),
+        ({"faults": [{"do": "lag", "nth": [1], "seconds": math.inf}]}, "seconds"),
+        ({"faults": [{"do": "lag", "nth": [1], "seconds": 1e13}]}, "seconds"),
+        ({"faults": [{"do": "answer", "nth": [1], "status": 99}]}, "three digits"),
+        ({"faults": [{"do": "answer", "nth": [1], "status": 1000}]}, "three digits"),
+        ({"faults": [{"do": "answer", "nth": [1], "body": "\ud800"}]}, "surrogate"),
+        ({"faults": [{"do": "answer", "nth": [1], "headers": {"A": "b\r\nC: d"}}]}, "header"),
+        ({"faults": [{"do": "answer", "nth": [1], "headers": {"A": "\ud800"}}]}, "header"),
+        ({"faults": [{"do": "answer", "nth": [1], "headers": {"A b": "c"}}]}, "header"),
+        ({"faults": [{"do": "answer", "nth": [1], "headers": {"": "c"}}]}, "header"),
         ({"faults": [{"nth": [1]}]}, "do"),
+        ({"faults": [{"do": "close", "nth": [1], "a\x1b[2Jb\nc": 1}]}, "a [2Jb c"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused_by_its_place(document: object, told: str) -> None:
@@ -296,6 +308,7 @@ def test_a_plan_that_makes_no_sense_is_refused_by_its_place(document: object, to
         read_plan(document)
 
     assert told in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("do", [Do.HANG, Do.LATE])

@@ -335,7 +335,7 @@ def test_news_of_a_parcel_add_up_with_the_day_and_the_time_of_telling() -> None:
     assert package.courier_status is not None
     assert [(e.create_date, e.last_change) for e in package.courier_status.data] == [
         ("2026-02-01T00:00:00.0000000+00:00", "2026-01-31T18:26:43.1234560+00:00"),
-        ("2026-02-02", "2026-01-31T18:27:43.1234560+00:00"),
+        ("2026-02-02T00:00:00.0000000+00:00", "2026-01-31T18:27:43.1234560+00:00"),
     ]
 
 

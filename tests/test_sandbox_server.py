@@ -98,6 +98,20 @@ async def test_after_its_block_it_listens_no_more(caller: Caller) -> None:
         _ = other.url
 
 
+@pytest.mark.parametrize("route", ["invoice", "tracking", "status", "document invoice"])
+async def test_a_body_that_is_not_in_the_encoding_that_it_names_is_refused(
+    caller: Caller, route: str
+) -> None:
+    order = caller.sandbox.orders[0]
+    headers = {**authentication(caller.sandbox.config), "Content-Encoding": "gzip"}
+
+    heard = await caller.route(route, order.order_id, b"{}", headers)
+
+    assert heard.status == 400
+    assert heard.content_type.startswith("application/json")
+    assert not caller.sandbox.applied
+
+
 WRONG_CREDENTIALS: Final = {
     "none": {},
     "only the key": {"X-VTEX-API-AppKey": "KEY"},

@@ -14,10 +14,11 @@ import pytest
 from tests.factories import make_invoice, make_tracking
 from tests.raw_faults import close_after_request, close_on_accept, raw, reset_after_request
 from tests.raw_server import RECEIPT, Act, RawServer, answer, raw_server, read_request, reply_with
-from vtex_invoice_async import TrackingStatus, VtexInvoiceClient
+from vtex_invoice_async import ClientConfig, RetryPolicy, TrackingStatus, VtexInvoiceClient
 from vtex_invoice_async.errors import (
     BadRequest,
     CallError,
+    NotSent,
     OutcomeUnknown,
     VtexInvoiceError,
 )
@@ -243,6 +244,22 @@ async def test_credentials_stay_with_the_configured_origin() -> None:
         await transport.aclose()
 
     assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("host", ["[0:0:0:0:0:0:0:1]", "[::0001]", "[::1]"])
+async def test_an_address_may_be_written_in_any_of_its_ways(host: str) -> None:
+    config = ClientConfig(
+        account="acme",
+        app_key="KEY",
+        app_token="TOKEN",
+        base_url=f"http://{host}:1",
+        retry=RetryPolicy(max_attempts=1),
+    )
+
+    # Nobody listens there, or there is no IPv6 here: either way it is tried.
+    async with VtexInvoiceClient(config) as client:
+        with pytest.raises(NotSent):
+            await client.send(ORDER)
 
 
 async def test_an_answer_that_echoes_the_credentials_does_not_spread_them() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.factories import make_invoice, make_item
+from vtex_invoice_async.encodings import MOST_BAD
 from vtex_invoice_async.errors import InvalidInvoice
 from vtex_invoice_async.models import (
     Invoice,
@@ -319,6 +320,25 @@ def test_a_delivery_is_told_to_the_minute_in_its_own_zone() -> None:
     sent = json.loads(encode_body(TrackingStatus(is_delivered=True, delivered_date=late), OMS))
 
     assert sent["deliveredDate"] == "2026-01-31 23:30"
+
+
+def test_a_year_has_four_digits_however_long_ago_it_was() -> None:
+    long_ago = datetime(999, 6, 1, 10, tzinfo=UTC)
+
+    sent = json.loads(encode_body(TrackingStatus(is_delivered=True, delivered_date=long_ago), OMS))
+
+    assert sent["deliveredDate"] == "0999-06-01 10:00"
+
+
+def test_of_a_list_only_so_many_bad_members_are_told() -> None:
+    row = {**OMS_ROW, "items": [{}] * 1_000}
+
+    with pytest.raises(BaseValidationError) as caught:
+        row_converter(OMS).structure(row, Invoice)
+
+    told = [problem.field for problem in problems_of(caught.value, OMS)]
+    assert len(told) == 2 * MOST_BAD
+    assert told[-1].startswith(f"items[{MOST_BAD - 1}].")
 
 
 @pytest.mark.parametrize("dialect", OrdersApi)

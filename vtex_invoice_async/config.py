@@ -43,7 +43,12 @@ _BASE_URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
-_PROXY = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
+# Who reads a URL should find the same host in it: no backslash, and no bracket but around an IPv6.
+_PROXY = re.compile(
+    r"https?://(?:[^\\/?#\[\]\x00-\x20\x7f-\U0010ffff]*@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d*)?"
+    r"(?:[/?#][\x21-\x5b\x5d-\x7e]*)?",
+    re.ASCII,
+)
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
 
 
@@ -257,7 +262,7 @@ def _check_base_url(base_url: object) -> None:
     if (
         match is None
         or int(match["port"] or 443) > HIGHEST_PORT
-        or ".." in (match["path"] or "").split("/")
+        or {".", ".."} & set((match["path"] or "").split("/"))
         or not _is_host(match["host"])
     ):
         raise ConfigError(

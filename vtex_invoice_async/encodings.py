@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, get_args
+
+from cattrs import Converter, IterableValidationNote
+from cattrs.errors import IterableValidationError
 
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
+    "MOST_BAD",
     "exactly",
+    "list_only",
     "open_word",
     "optional_whole",
     "read_date",
@@ -28,6 +33,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+MOST_BAD: Final = 100
+"""Members of a list that are told; a list may be so long that to tell all would take a minute."""
 
 _DIGITS = re.compile(r"\d{1,16}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -47,6 +55,30 @@ def exactly(kind: type[T], words: str) -> Callable[[Any, Any], T]:
         return value
 
     return structure
+
+
+def list_only(kind: Any, made: Converter) -> Callable[[Any, Any], Any]:
+    """Return a hook for a tuple of *kind*: it takes lists, of which it tells what is wrong by place."""
+    member, _ = get_args(kind)
+    structure = made.get_structure_hook(member)
+
+    def structure_list(value: Any, _: Any) -> Any:
+        if not isinstance(value, list):
+            raise ValueError("must be a JSON list")
+        found, errors = [], []
+        for index, inner in enumerate(value):
+            try:
+                found.append(structure(inner, member))
+            except Exception as error:  # noqa: BLE001  told with its place, as cattrs does
+                error.add_note(IterableValidationNote(f"[{index}]", index, member))
+                errors.append(error)
+                if len(errors) == MOST_BAD:
+                    break
+        if errors:
+            raise IterableValidationError("not the list that it should be", errors, kind)
+        return tuple(found)
+
+    return structure_list
 
 
 def whole_or_digits(value: Any, _: Any) -> int:
@@ -106,7 +138,8 @@ def write_date(moment: datetime) -> str:
 
 def write_minute(moment: datetime | None) -> str | None:
     """Write a moment as VTEX wants the time of delivery: to the minute, without its zone."""
-    return moment.strftime("%Y-%m-%d %H:%M") if moment else None
+    # `strftime` writes the year 999 in three digits.
+    return moment.replace(tzinfo=None).isoformat(" ", "minutes") if moment else None
 
 
 def read_invoice_type(value: Any, _: Any) -> InvoiceType:

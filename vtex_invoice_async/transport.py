@@ -71,7 +71,8 @@ class Transport:
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
         self._url = config.url
-        self._origin = URL(config.url).origin()
+        # Both are taken as they are written: yarl would write an IPv6 address in its own way.
+        self._origin = URL(config.url, encoded=True).origin()
         self._headers: dict[str, str] = {}
         self._given: tuple[tuple[str, ...], ...] = ()
         self._secrets: list[str] = []

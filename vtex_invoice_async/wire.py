@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar, get_origin
 import orjson
 from attrs import AttrsInstance, evolve, fields
 from cattrs import AttributeValidationNote, Converter, IterableValidationNote
-from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
@@ -208,17 +207,6 @@ def _is_tuple(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
 
-def _list_only(kind: Any, made: Converter) -> Callable[[Any, Any], Any]:
-    structure = homogenous_tuple_structure_factory(kind, made)
-
-    def structure_list(value: Any, _: Any) -> Any:
-        if not isinstance(value, list):
-            raise ValueError("must be a JSON list")
-        return structure(value, kind)
-
-    return structure_list
-
-
 def _receipt(value: Any, _: Any) -> Receipt:
     """Read the receipt strictly, for it is the proof, and what stands beside it as it comes."""
     receipt, raw_date, order_id = value.get("receipt"), value.get("date"), value.get("orderId")
@@ -248,7 +236,7 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made.register_structure_hook(InvoiceType, encodings.read_invoice_type)
     made.register_structure_hook(Receipt, _receipt)
     made.register_structure_hook(type(None), lambda *_: None)
-    made.register_structure_hook_factory(_is_tuple, _list_only)
+    made.register_structure_hook_factory(_is_tuple, encodings.list_only)
     made.register_unstructure_hook(Receipt, _receipt_document)
     made.register_unstructure_hook(datetime, datetime.isoformat)
     made.register_unstructure_hook(date, date.isoformat)

@@ -74,7 +74,7 @@ class Line:
         found = tuple(problems)
         told = [self.located(problem) for problem in found[:MOST_TOLD]]
         if len(found) > MOST_TOLD:
-            more = f"the line has {len(found) - MOST_TOLD:,} more problems"
+            more = f"the line has at least {len(found) - MOST_TOLD:,} more problems"
             problem = Problem(code="line", field="", message=more)
             told.append(RowProblem(line=self.number, column=1, problem=problem))
         return BadRow(line=self.number, problems=tuple(told), key=key)

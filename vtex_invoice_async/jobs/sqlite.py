@@ -18,6 +18,7 @@ from vtex_invoice_async.errors import (
     JournalError,
     JournalFailed,
     JournalTooNew,
+    printable,
 )
 from vtex_invoice_async.jobs.lock import Lock
 from vtex_invoice_async.jobs.sql import SCHEMA, SqliteTable
@@ -157,17 +158,19 @@ class _File:
 
     def translated(self, error: BaseException) -> JournalError:
         """Return what *error*, of SQLite or of the system, means."""
+        # What is damaged may be quoted.
+        told = printable(str(error), 300)
         match error:
             case JournalError():
                 return error
-            case sqlite3.OperationalError() if "decode" not in str(error):
-                return JournalFailed(f"{self._path} cannot be used: {error}")
+            case sqlite3.OperationalError() if "decode" not in told:
+                return JournalFailed(f"{self._path} cannot be used: {told}")
             case sqlite3.ProgrammingError():
-                return JournalFailed(f"{self._path} cannot be used: {error}")
-            case sqlite3.DatabaseError() if "not a database" in str(error):
+                return JournalFailed(f"{self._path} cannot be used: {told}")
+            case sqlite3.DatabaseError() if "not a database" in told:
                 return JournalDamaged(f"{self._path} is not a journal: name another file")
             case sqlite3.DatabaseError() | UnicodeDecodeError():
-                return JournalDamaged(f"{self._path} is damaged: {error}; restore it")
+                return JournalDamaged(f"{self._path} is damaged: {told}; restore it")
             case OSError():
                 return JournalFailed(f"{self._path} cannot be used: {error.strerror}")
             case _:
@@ -221,7 +224,7 @@ class _File:
         # Not the quick one: an index that has lost a row would let its invoice in a second time.
         (told,) = self.connection.execute("PRAGMA integrity_check(1)").fetchone()
         if told != "ok":
-            raise JournalDamaged(f"{self._path} is damaged: {told}; restore it")
+            raise JournalDamaged(f"{self._path} is damaged: {printable(told, 300)}; restore it")
         self.table.verify()
         if self._lock is not None and self.table.last_change < self._lock.mark:
             lost = self._lock.mark - self.table.last_change

@@ -188,7 +188,7 @@ def _do(database: Database, task: _Task[Any]) -> None:
     connection.execute("SAVEPOINT one")
     try:
         task.result = task.work(table)
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, UnicodeDecodeError, OSError):
         raise
     except Exception as error:  # noqa: BLE001  whoever asked gets it
         task.error = error

@@ -28,6 +28,7 @@ from vtex_invoice_async.sandbox.requests import (
     read_tracking_info,
     read_tracking_status,
     refusal_of_reason,
+    unreadable,
 )
 from vtex_invoice_async.sandbox.trouble import cut_request, enact
 from vtex_invoice_async.vocabulary import OrdersApi
@@ -128,7 +129,12 @@ class Desk:
             await cut_request(request, fault.at)
             return web.Response()
         # Read before anything else: who hangs up now has sent it all the same.
-        body = await request.read()
+        try:
+            body = await request.read()
+        except web.RequestPayloadError:
+            return no(unreadable(document=_is_document(request)))
+        except ConnectionError:
+            return web.Response()  # which nobody is there to hear
         number = request.match_info.get("number") or invoice_number_of(body)
         self.book.oracle.note(operation, order_id, number, self.now())
         if self._latency:

@@ -12,6 +12,7 @@ unless its credentials, its role or the rate limit already refuse it.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from threading import Lock
@@ -23,9 +24,17 @@ from cattrs.errors import BaseValidationError
 from cattrs.v import format_exception
 
 from vtex_invoice_async import encodings
-from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.checks import LONE_SURROGATE
+from vtex_invoice_async.errors import ConfigError, printable
 
 __all__ = ["Do", "Fault", "FaultPlan", "read_plan"]
+
+MOST: Final = 1e9
+"""Seconds, and requests a second: a time so far off is still one that can be reckoned with."""
+
+# RFC 9110, sections 5.1 and 5.5.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_VALUE = re.compile("[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
 OPERATIONS: Final = (
     "*",
@@ -114,10 +123,19 @@ class Fault:
             raise ValueError("rate is from 0 to 1, and nth counts from 1")
         if not self.nth and not self.rate:
             raise ValueError("give nth, or a rate above 0")
-        if min(self.at, self.seconds, self.per_second) < 0:
-            raise ValueError("at, seconds and per_second must not be below 0")
+        if self.at < 0 or not all(0 <= n <= MOST for n in (self.seconds, self.per_second)):
+            raise ValueError(f"at, seconds and per_second are not below 0, nor above {MOST:.0e}")
+        self._check_answer()
+
+    def _check_answer(self) -> None:
         if self.do is Do.RAW and not all(ord(character) < 256 for character in self.body):
             raise ValueError("the body of raw holds bytes: characters up to \\u00ff")
+        if not 100 <= self.status <= 999:
+            raise ValueError("status has three digits")
+        if LONE_SURROGATE.search(self.body):
+            raise ValueError("body holds half of a surrogate pair")
+        if not all(_NAME.fullmatch(k) and _VALUE.fullmatch(v) for k, v in self.headers.items()):
+            raise ValueError("headers hold what no header can carry")
 
     def concerns(self, operation: str, order_id: str) -> bool:
         """Whether a request is one of those that this may happen to."""
@@ -197,7 +215,7 @@ def read_plan(document: object, seed: int | None = None) -> FaultPlan:
             line.replace("$", "faults", 1)
             for line in transform_error(error, format_exception=_told)
         )
-        raise ConfigError(f"a plan of faults: {told}") from None
+        raise ConfigError(f"a plan of faults: {printable(told, 1000)}") from None
     return FaultPlan(faults, own if seed is None else seed)
 
 

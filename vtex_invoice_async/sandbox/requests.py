@@ -21,6 +21,7 @@ __all__ = [
     "read_tracking_info",
     "read_tracking_status",
     "refusal_of_reason",
+    "unreadable",
 ]
 
 T = TypeVar("T")
@@ -103,6 +104,11 @@ def _text_of(body: bytes, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def unreadable(*, document: bool) -> Refusal:
+    """Refuse a body that is no JSON object, or not what its `Content-Encoding` says."""
+    return invalid([Problem(code="json", field="", message="not a JSON object")], document=document)
+
+
 def _object(body: bytes, content_type: str, *, document: bool) -> dict[str, object] | Refusal:
     if not body:
         return UNSUPPORTED_MEDIA_TYPE
@@ -116,7 +122,7 @@ def _object(body: bytes, content_type: str, *, document: bool) -> dict[str, obje
         found = None
     if isinstance(found, dict):
         return found
-    return invalid([Problem(code="json", field="", message="not a JSON object")], document=document)
+    return unreadable(document=document)
 
 
 def _names_skus(invoice: Mapping[str, object]) -> bool:
