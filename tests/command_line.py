@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
+from tests.canaries import DESCRIPTION, EMBEDDED, INVOICE_KEY, INVOICE_URL
 from vtex_invoice_async import ClientConfig, Order
 from vtex_invoice_async.models import OrderItem
 
@@ -124,9 +125,17 @@ def row(order: Order, **changes: object) -> dict[str, object]:
         "invoiceValue": order.value,
         "issuanceDate": "2026-01-31T18:25:43-03:00",
         "items": [
-            {"id": line.id, "price": line.selling_price, "quantity": line.quantity}
+            {
+                "id": line.id,
+                "price": line.selling_price,
+                "quantity": line.quantity,
+                "description": DESCRIPTION,
+            }
             for line in order.items
         ],
+        "invoiceKey": INVOICE_KEY,
+        "invoiceUrl": INVOICE_URL,
+        "embeddedInvoice": EMBEDDED,
     }
     return sound | changes
 

@@ -1,11 +1,30 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 
+from tests import watched
 from vtex_invoice_async import VtexInvoiceClient
 from vtex_invoice_async.sandbox import Sandbox
+
+
+def pytest_configure() -> None:
+    watched.begin()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that let a secret, or what is personal, turn up: see `tests/canaries.py`."""
+    report = yield
+    found = watched.end(report) if call.when == "teardown" else []
+    if found:
+        told = "\n".join(f"leaked: {line}" for line in found)
+        report.longrepr = f"{report.nodeid}\n{told}\n{report.longreprtext}".rstrip()
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from tests.canaries import DESCRIPTION, EMBEDDED
 from tests.command_line import ROOT, TIMEOUT
-from tests.factories import make_invoice
+from tests.factories import make_invoice, make_item
 from vtex_invoice_async import InvoiceJob, InvoiceType, OrdersApi
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.job import Entry, Record, digest
@@ -36,7 +37,13 @@ def make_entry(
     orders_api: OrdersApi = OrdersApi.OMS,
     **changes: Any,
 ) -> Entry:
-    invoice = make_invoice(**{"invoice_number": number, **changes})
+    # PII knows no XML, and only OMS what a line is called.
+    personal: dict[str, object] = {}
+    if orders_api is not OrdersApi.PII:
+        personal["embedded_invoice"] = EMBEDDED
+    if orders_api is OrdersApi.OMS:
+        personal["items"] = [make_item(description=DESCRIPTION)]
+    invoice = make_invoice(**{"invoice_number": number, **personal, **changes})
     return Entry.of(InvoiceJob(order_id=order_id, invoice=invoice), orders_api, line)
 
 

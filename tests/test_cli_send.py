@@ -260,7 +260,7 @@ async def test_a_rehearsal_speaks_the_accounts_dialect(tmp_path: Path) -> None:
         "items": [{"itemIndex": 0, "price": 2499, "quantity": 1}],
         "cfop": "5100",
     }
-    del found["issuanceDate"]
+    del found["issuanceDate"], found["embeddedInvoice"]
     path = file_of(tmp_path, [found])
     rehearsal = ("send", path, "--sandbox", "--json")
 

@@ -164,8 +164,10 @@ async def test_old_and_new_ones_are_taken_out_of_what_vtex_says() -> None:
     async def ask() -> Credentials:
         return Credentials(app_key="KEYKEY", app_token=next(tokens))
 
+    # It knows no token before it was given it.
+    expired = b'{"error":{"code":"1","message":"KEYKEY with OLDTOKEN"}}'
     body = b'{"error":{"code":"1","message":"KEYKEY with OLDTOKEN or NEWTOKEN"}}'
-    first, second = answer(body, status="401 No"), answer(body, status="400 Bad Request")
+    first, second = answer(expired, status="401 No"), answer(body, status="400 Bad Request")
     async with raw_server(reply_with(first, second)) as server:
         config = config_of(server, ask)
         async with VtexInvoiceClient(config) as client:

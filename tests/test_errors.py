@@ -154,6 +154,38 @@ def test_an_error_prints_in_one_line(error: VtexInvoiceError) -> None:
     assert repr(error).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("cannot read <NFe><xNome>Maria</xNome></NFe>", "cannot read [removed]"),
+        ("cannot read &lt;xNome&gt;Maria", "cannot read [removed]"),
+        ("cannot read %3CxNome%3EMaria", "cannot read [removed]"),
+        ("cannot read \\u003CxNome\\u003EMaria", "cannot read [removed]"),
+        ("near xNome>Maria</xNome>", "near xNom[removed]"),
+        ("get https://nfe.example/ver?p=1&de=Maria", "get [removed]"),
+        ("no maria%40cliente.example here", "no [removed] here"),
+        ("call +5511999998888 first", "call [removed] first"),
+        ("the value 5 must be > 0 and < 7", "the value 5 must be > 0 and < 7"),
+        ("see https://help.vtex.com/errors", "see https://help.vtex.com/errors"),
+    ],
+)
+def test_what_vtex_echoes_of_a_shopper_is_taken_out(said: str, told: str) -> None:
+    assert CallError("no", message=said).message == told
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("no customer maria@cliente.example", "no customer [removed]"),
+        # Its digits are no CPF.
+        ("00-12345678901-01", "00-12345678901-01"),
+        ("8000a2b8-0000-f400-b63f-84710c7967bb", "8000a2b8-0000-f400-b63f-84710c7967bb"),
+    ],
+)
+def test_a_request_id_stays_as_it_is_if_it_can_be_one(said: str, told: str) -> None:
+    assert CallError("no", request_id=said).request_id == told
+
+
 def test_an_error_says_what_is_known_of_its_call() -> None:
     told = str(make_call_error(OrderNotFound))
 

@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 from tests.factories import ISSUED, make_invoice, make_item, make_tracking
 from vtex_invoice_async import checks, models
 from vtex_invoice_async.errors import InvalidInvoice
-from vtex_invoice_async.models import Invoice, TrackingEvent, TrackingStatus, cents
+from vtex_invoice_async.models import (
+    Invoice,
+    Package,
+    PackageItem,
+    TrackingEvent,
+    TrackingStatus,
+    cents,
+)
 from vtex_invoice_async.vocabulary import InvoiceType
 
 NAIVE = datetime(2026, 1, 31, 18, 25, 43)  # noqa: DTZ001  it is what the tests refuse
@@ -191,11 +198,24 @@ def test_lists_and_generators_become_tuples() -> None:
     assert hash(invoice) == hash(make_invoice(items=(item,)))
 
 
-def test_the_xml_of_an_invoice_is_not_printed() -> None:
-    invoice = make_invoice(embedded_invoice="<NFe>Maria da Silva</NFe>")
+@pytest.mark.parametrize("name", ["embedded_invoice", "invoice_key", "invoice_url"])
+def test_what_leads_to_the_shopper_is_not_printed(name: str) -> None:
+    invoice = make_invoice(**{name: "about Maria"})
 
     assert "Maria" not in repr(invoice)
     assert invoice != make_invoice()
+
+
+def test_what_an_order_shows_of_it_is_not_printed_either() -> None:
+    package = Package(invoice_key="about Maria", invoice_url="https://maria.example/Maria")
+
+    assert "Maria" not in repr(package)
+
+
+def test_what_was_sold_is_not_printed() -> None:
+    sold, shown = make_item(description="for Maria"), PackageItem(description="for Maria")
+
+    assert "Maria" not in repr(sold) + repr(shown)
 
 
 VALUES = [

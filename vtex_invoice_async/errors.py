@@ -18,7 +18,8 @@
 A read that VTEX did not answer properly is a plain `CallError`: reading again is safe.
 
 All of them pickle, copy and print in one line. None holds a secret, a header, a body or an
-object of aiohttp: what VTEX wrote is shortened, made printable and cleared of personal data.
+object of aiohttp: what VTEX wrote is shortened, made printable and cleared of personal data, but for
+a name in plain words, which nothing tells from other words.
 """
 
 from __future__ import annotations
@@ -58,11 +59,17 @@ __all__ = [
 ]
 
 _PERSONAL = re.compile(
-    r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    # Markup, be it escaped, to the end: an embedded invoice names whom it is for.
+    r"(?:<|&lt;|%3C|\\u003C)(?![\w.+-]*@)[a-z/?!%\\].*|\w(?:>|&gt;|%3E|\\u003E)\S.*"
+    r"|https?://[^\s?]*\?\S*"  # the address of a document
+    r"|[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    r"|\+\d{10,15}(?!\d)"  # a phone
     r"|\d{3}\.\d{3}\.\d{3}-\d{2}"  # a CPF
     r"|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}"  # a CNPJ
-    r"|(?<!\d)(?:\d{44}|\d{14}|\d{11})(?!\d)"  # an NF-e key, a bare CNPJ, a bare CPF
+    r"|(?<!\d)(?:\d{44}|\d{14}|\d{11})(?!\d)",  # an NF-e key, a bare CNPJ, a bare CPF
+    re.DOTALL | re.IGNORECASE,
 )
+_REQUEST_ID = re.compile(r"[\w.:|=+/-]+", re.ASCII)
 
 
 def printable(text: str, limit: int) -> str:
@@ -74,6 +81,11 @@ def printable(text: str, limit: int) -> str:
 def impersonal(text: str) -> str:
     """Return *text* without what may be about a person."""
     return _PERSONAL.sub("[removed]", text)
+
+
+def _request_id(text: str) -> str:
+    """Return an id as it is, for its digits are no CPF, and any other text without persons."""
+    return text if _REQUEST_ID.fullmatch(text) else impersonal(printable(text, 2_000))
 
 
 @frozen(kw_only=True)
@@ -169,7 +181,7 @@ class CallError(VtexInvoiceError):
         """VTEX's own code, as `OMS007`."""
         self.message = message and printable(impersonal(printable(message, 2_000)), 500)
         """VTEX's own words."""
-        self.request_id = request_id and printable(request_id, 200)
+        self.request_id = request_id and printable(_request_id(request_id), 200)
         """What VTEX's support asks for."""
 
     @property

@@ -74,7 +74,7 @@ class InvoiceItem:
     """Cents, never converted: OMS reads it as the unit price, PII and PII_2022 as the line's total."""
 
     quantity: int
-    description: str | None = None
+    description: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         problems: list[Problem] = []
@@ -114,10 +114,11 @@ class Invoice:
     """The merchant's own date; the PII dialects send its date in its own zone."""
 
     items: tuple[InvoiceItem, ...] = field(default=(), converter=_items)
-    invoice_key: str | None = None
+    # These three lead to the shopper: what is printed or logged does not hold them.
+    invoice_key: str | None = field(default=None, repr=False)
     """The access key of an NF-e."""
 
-    invoice_url: str | None = None
+    invoice_url: str | None = field(default=None, repr=False)
     embedded_invoice: str | None = field(default=None, repr=False)
     """The XML itself."""
 
@@ -305,7 +306,7 @@ class PackageItem:
     id: str | None = None
     quantity: int | None = None
     price: int | None = None
-    description: str | None = None
+    description: str | None = field(default=None, repr=False)
 
 
 @frozen(kw_only=True)
@@ -341,8 +342,8 @@ class Package:
     items: tuple[PackageItem, ...] = ()
     issuance_date: datetime | None = None
     raw_issuance_date: str | None = None
-    invoice_key: str | None = None
-    invoice_url: str | None = None
+    invoice_key: str | None = field(default=None, repr=False)
+    invoice_url: str | None = field(default=None, repr=False)
     courier: str | None = None
     tracking_number: str | None = None
     tracking_url: str | None = None
