@@ -35,7 +35,7 @@ class WrongClient:
 WRONG_CLIENTS: Final[list[WrongClient]] = []
 
 
-def wrong(verdict: Verdict, seed: int = 0) -> Callable[[Make], Make]:
+def wrong(verdict: Verdict, *, seed: int) -> Callable[[Make], Make]:
     def keep(make: Make) -> Make:
         WRONG_CLIENTS.append(WrongClient(make.__name__.replace("_", " "), make, verdict, seed))
         return make
