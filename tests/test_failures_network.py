@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from attrs import evolve
@@ -220,13 +220,20 @@ async def test_an_answer_in_pieces_counts_if_it_is_whole_in_time(deed: Deed, how
     assert (found.posts, found.applied) == (1, 1)
 
 
+# Many run side by side, on a machine that may be busy: nothing here waits for these to pass.
+UNHURRIED: Final[dict[str, Any]] = {
+    "retry": brief(resolve_for=60),
+    "timeouts": Timeouts(connect=20, read=20, total=20),
+}
+
+
 async def cut_request(at: int) -> Ended:
-    async with facing(reset_after(at)) as (sandbox, _, client):
+    async with facing(reset_after(at), **UNHURRIED) as (sandbox, _, client):
         return ended(sandbox, await told(client, job_for(sandbox.orders[0])))
 
 
 async def cut_answer(at: int) -> Ended:
-    return await send_one(Fault(do=Do.CUT, on=POSTED, nth=FIRST, at=at))
+    return await send_one(Fault(do=Do.CUT, on=POSTED, nth=FIRST, at=at), **UNHURRIED)
 
 
 @pytest.mark.parametrize(
