@@ -140,13 +140,14 @@ def _faults(chance: random.Random) -> Iterator[Fault]:
 
 
 def _lives(chance: random.Random) -> Iterator[Life]:
-    boots = ("a-boot 0", "another-boot 0")
-    for number in range(chance.randrange(1, 4)):
+    """Yield processes: most are killed while they send, some while they wait doubts out."""
+    for number in range(chance.randrange(2, 5)):
+        sending, waiting = chance.uniform(0.02, 3), chance.uniform(1, 200)
         yield Life(
             command=chance.choice(("send", "resume")) if number else "send",
-            killed_after=chance.choice((None, chance.uniform(0.02, 3), chance.uniform(1, 200))),
+            killed_after=chance.choice((None, sending, sending, waiting)),
             fails_at_sync=chance.choice((0, 0, 0, chance.randrange(3, 300))),
-            boot=boots[chance.randrange(2)],
+            boot=chance.choice(("a-boot 0", "another-boot 0")),
         )
 
 
