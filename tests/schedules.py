@@ -13,7 +13,7 @@ from tests.failures import POSTED
 from tests.verdicts import Expected, Key, key_of
 from tests.virtual_network import Cut
 from tests.worlds import Life
-from vtex_invoice_async import InvoiceJob, InvoiceType, Order, Package
+from vtex_invoice_async import InvoiceJob, InvoiceType, Order, OrdersApi, Package
 from vtex_invoice_async.sandbox import Do, Fault, Limit
 from vtex_invoice_async.sandbox.generated import fitting_order
 
@@ -39,6 +39,9 @@ class Schedule:
     jobs: tuple[InvoiceJob, ...]
     orders: tuple[Order, ...]
     expected: Expected
+    orders_api: OrdersApi
+    read_lag: float
+    settle_delay: float
     faults: tuple[Fault, ...]
     cuts: tuple[Cut, ...]
     lives: tuple[Life, ...]
@@ -66,12 +69,16 @@ def make_schedule(seed: int, invoices: int = 200) -> Schedule:
         jobs=tuple(jobs),
         orders=tuple(orders),
         expected=Expected(
-            values={key_of(job): {job.invoice.invoice_value} for job in jobs},
+            versions={key_of(job): [job.invoice] for job in jobs},
             refused=keys["poor"],
             unknown=keys["unknown"],
-            contested=keys["other value"] | keys["other type"] | keys["near"],
+            contested=keys["other type"],
+            near=keys["near"] | keys["other value"],
             resend_input=chance.random() < 0.5,
         ),
+        orders_api=chance.choice((OrdersApi.OMS, OrdersApi.OMS, OrdersApi.PII, OrdersApi.PII_2022)),
+        read_lag=chance.choice((0, 0, 8)),
+        settle_delay=chance.choice((0, 30)),
         faults=(*_blind(chance, orders), *_faults(chance)),
         cuts=tuple(_cut(chance) for _ in range(chance.choice((0, 150)))),
         lives=tuple(_lives(chance)),
@@ -135,6 +142,10 @@ def _faults(chance: random.Random) -> Iterator[Fault]:
     """Yield what goes wrong, each at a rate that this seed makes higher or lower."""
     if chance.random() < 0.15:
         yield Fault(do=Do.REVOKE, nth=(chance.randrange(20, 300),))
+    if chance.random() < 0.15:
+        first = chance.randrange(20, 200)
+        outage = tuple(range(first, first + chance.randrange(10, 60)))
+        yield Fault(do=Do.ANSWER, nth=outage, status=503, acted=chance.random() < 0.5)
     for fault in (*POSTS, *READS):
         yield evolve(fault, rate=fault.rate * chance.choice((0.3, 1, 1, 2)))
 

@@ -66,9 +66,11 @@ async def _play(schedule: Schedule) -> Ending:
         faults=FaultPlan(schedule.faults, schedule.seed),
         limit=schedule.limit,
         duplicates="apply_again",
+        read_lag=schedule.read_lag,
+        settle_delay=schedule.settle_delay,
     )
     witness = Witness(expected=schedule.expected)
-    world = World(sandbox, witness, schedule.jobs)
+    world = World(sandbox, witness, schedule.jobs, schedule.orders_api)
     net = network()
     net.latency = schedule.latency
     net.cuts = list(schedule.cuts)
@@ -88,7 +90,7 @@ async def _play(schedule: Schedule) -> Ending:
     elsewhere.close()
     records = witness.store.synced.records.values()
     return Ending(
-        charges=[*witness.charges, *witness.judge()],
+        charges=[*witness.charges, *witness.judge(sandbox.book)],
         summary=summary,
         seconds=asyncio.get_running_loop().time(),
         kills=world.kills,

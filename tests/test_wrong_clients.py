@@ -11,7 +11,6 @@ from typing import Final
 
 import pytest
 
-from tests import wrong_readings, wrong_runs  # noqa: F401  they fill the list
 from tests.schedules import make_schedule
 from tests.simulation import Ending, simulate
 from tests.verdicts import Verdict

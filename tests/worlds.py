@@ -20,6 +20,7 @@ from tests.virtual_time import START, network
 from vtex_invoice_async import (
     ClientConfig,
     InvoiceJob,
+    OrdersApi,
     RetryPolicy,
     State,
     Timeouts,
@@ -100,6 +101,8 @@ class World:
     jobs: Sequence[InvoiceJob]
     """The user's file."""
 
+    orders_api: OrdersApi = OrdersApi.OMS
+
     processes: list[Process] = field(factory=list)
     kills: int = 0
     kills_amid_intents: int = 0
@@ -125,11 +128,10 @@ class World:
         """Begin a process with what is on the disk; one that finds another at it is refused."""
         if any(not process.task.done() for process in self.processes):
             return self._begin(life, _Held(), Disk(0))
-        # To a new process nobody has said anything of a pause.
-        self.witness.pause = (0.0, 0.0)
         disk = Disk(life.fails_at_sync)
         # What the one before had asked the disk for, and did not wait for, is lost.
         self.witness.store = MemoryStore(self.witness.store.synced, sync=disk.sync)
+        self.witness.begin()
         return self._begin(life, self.witness.store, disk)
 
     def _begin(self, life: Life, store: MemoryStore, disk: Disk) -> Process:
@@ -178,7 +180,7 @@ class World:
             except JournalError:
                 return None
         if runner.failure is None:
-            self.witness.compare(summary)
+            self.witness.compare(summary, resumes=life.command == "resume")
         elif not isinstance(runner.failure, JournalError):
             self.witness.accuse(Verdict.BROKEN, repr(runner.failure))
         return summary
@@ -200,12 +202,15 @@ class World:
             # One that had its turn before may still connect, write its intent and leave.
             since = now + 5 * network().latency + 0.1
             start, end = self.witness.pause
-            self.witness.pause = (max(since, start), max(end, now + self.asked[event.order_id]))
+            is_new = not start <= now < end
+            until = max(end, now + self.asked[event.order_id])
+            self.witness.pause = (since if is_new else start, until)
 
     @property
     def config(self) -> ClientConfig:
         return evolve(
             self.sandbox.config,
+            orders_api=self.orders_api,
             max_concurrency=16,
             timeouts=Timeouts(connect=5, read=20, total=30),
             retry=RetryPolicy(settle_window=WINDOW, resolve_for=10),

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from attrs import evolve
 
+from tests.mistakes import wrong
 from tests.verdicts import Verdict
-from tests.wrong_clients import wrong
 from vtex_invoice_async import protocol, resolve, transport
 from vtex_invoice_async.doubts import Doubts
 from vtex_invoice_async.errors import (

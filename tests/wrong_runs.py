@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.mistakes import wrong
 from tests.verdicts import Verdict
-from tests.wrong_clients import wrong
 from vtex_invoice_async.errors import (
     JournalFailed,
 )
@@ -57,6 +57,11 @@ def sends_returns_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(job, "_has_its_outputs", lambda record, others: True)
 
 
+@wrong(Verdict.UNRESOLVED, seed=0)
+def gives_up_what_is_absent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(job, "_about_absent", lambda *_, **__: Step.DONE)
+
+
 @wrong(Verdict.UNRESOLVED, seed=12)
 def leaves_doubts_to_the_user(patch: pytest.MonkeyPatch) -> None:
     def next_of(record: Record, order: Iterable[Record], round_: Round, **k: Any) -> Step:
@@ -75,6 +80,12 @@ def reckons_money_in_floats(patch: pytest.MonkeyPatch) -> None:
         return evolve(invoice, invoice_value=int(invoice.invoice_value * 1.1 / 1.1 - 1e-9))
 
     patch.setattr(job, "_invoice", _invoice)
+
+
+@wrong(Verdict.ALTERED, seed=0)
+def leaves_the_items_out(patch: pytest.MonkeyPatch) -> None:
+    invoice_of = job._invoice
+    patch.setattr(job, "_invoice", lambda *a: evolve(invoice_of(*a), items=()))
 
 
 # What is on the disk, and when.
@@ -172,24 +183,17 @@ def sends_the_whole_file_again(patch: pytest.MonkeyPatch) -> None:
 
 @wrong(Verdict.UNREPORTED, seed=19)
 def leaves_doubts_out_of_its_counts(patch: pytest.MonkeyPatch) -> None:
-    summary = Progress.summary
-
-    def without(self: Progress, elapsed: float, name: str | None) -> Summary:
-        found = summary(self, elapsed, name)
-        return evolve(found, in_doubt=0, planned=found.planned - found.in_doubt)
-
-    patch.setattr(Progress, "summary", without)
+    _counts(patch, lambda it: evolve(it, in_doubt=0, planned=it.planned - it.in_doubt))
 
 
 @wrong(Verdict.UNREPORTED, seed=19)
 def counts_doubts_as_rejected(patch: pytest.MonkeyPatch) -> None:
+    _counts(patch, lambda it: evolve(it, in_doubt=0, rejected=it.rejected + it.in_doubt))
+
+
+def _counts(patch: pytest.MonkeyPatch, change: Callable[[Summary], Summary]) -> None:
     summary = Progress.summary
-
-    def moved(self: Progress, elapsed: float, name: str | None) -> Summary:
-        found = summary(self, elapsed, name)
-        return evolve(found, in_doubt=0, rejected=found.rejected + found.in_doubt)
-
-    patch.setattr(Progress, "summary", moved)
+    patch.setattr(Progress, "summary", lambda *a: change(summary(*a)))
 
 
 @wrong(Verdict.DOUBLED, seed=3)
@@ -225,3 +229,29 @@ async def _latest(steps: Steps, record: Record) -> Record:
     )
     assert found is not None
     return found
+
+
+@wrong(Verdict.UNREPORTED, seed=0)
+def counts_doubts_as_conflicts(patch: pytest.MonkeyPatch) -> None:
+    _counts(patch, lambda it: evolve(it, in_doubt=0, conflict=it.conflict + it.in_doubt))
+
+
+@wrong(Verdict.UNREPORTED, seed=0)
+def counts_what_the_order_confirmed_as_answered(patch: pytest.MonkeyPatch) -> None:
+    _counts(patch, lambda it: evolve(it, confirmed_by_order=0))
+
+
+@wrong(Verdict.UNREPORTED, seed=0)
+def tells_of_nothing_that_the_order_confirmed(patch: pytest.MonkeyPatch) -> None:
+    made: Callable[..., None] = Steps.__init__
+
+    def made_dumb(self: Steps, *given: Any) -> None:
+        *others, watch, learn = given
+
+        def watch_some(event: Any) -> None:
+            if not (isinstance(event, Moved) and event.record.confirmed_by == "order"):
+                watch(event)
+
+        made(self, *others, watch_some, learn)
+
+    patch.setattr(Steps, "__init__", made_dumb)
