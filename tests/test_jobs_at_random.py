@@ -44,16 +44,12 @@ BEFORE: Final = {
 
 COMMANDS: Final = st.sampled_from(["send", "resume"])
 
-SEEN: Final = (
-    "sends again after a 503",
-    "sends what a crash left open",
-    "confirms any 2xx",
+SOON: Final = ("sends what a crash left open", "sends the whole file again", "sends returns first")
+LATER: Final = (
+    *("sends again after a 503", "confirms any 2xx", "believes a cached order"),
     "ignores the value on the order",
-    "believes a cached order",
-    "sends the whole file again",
-    "sends returns first",
 )
-"""Wrong clients: some of each kind of mistake."""
+"""Wrong clients that are caught after a few dozen runs."""
 
 
 class Jobs(RuleBasedStateMachine):
@@ -223,10 +219,12 @@ def test_whatever_happens_nothing_is_lost_or_doubled(examples: int, steps: int) 
     play(examples, steps)
 
 
-@pytest.mark.parametrize("name", SEEN)
+@pytest.mark.parametrize(
+    "name", [*SOON, *(pytest.param(name, marks=pytest.mark.campaign) for name in LATER)]
+)
 def test_a_wrong_client_does_not_get_through(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = next(client for client in WRONG_CLIENTS if client.name == name)
     client.make(monkeypatch)
 
-    with pytest.raises((AssertionError, ExceptionGroup)):
+    with pytest.raises(AssertionError):
         play(200, 30, phases=[Phase.generate])
