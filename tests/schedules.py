@@ -63,7 +63,12 @@ def make_schedule(seed: int, invoices: int = 200) -> Schedule:
         keys[kind] |= set(map(key_of, found))
         orders.append(_order(order_id, kind, found))
     chance.shuffle(jobs)
-    limits = (None, None, Limit(per_second=40, retry_after=2), Limit(per_second=80))
+    limits = (
+        None,
+        None,
+        Limit(per_second=40, retry_after=2),
+        Limit(per_second=80, retry_after=None),
+    )
     return Schedule(
         seed=seed,
         jobs=tuple(jobs),
