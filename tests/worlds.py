@@ -29,6 +29,7 @@ from vtex_invoice_async import (
 from vtex_invoice_async.errors import JournalBusy, JournalError
 from vtex_invoice_async.events import Sent, Settled
 from vtex_invoice_async.jobs import Journal, Summary
+from vtex_invoice_async.jobs.events import Event
 from vtex_invoice_async.jobs.journal import header_for
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.jobs.plan import Plan
@@ -187,6 +188,11 @@ class World:
         elif not isinstance(runner.failure, JournalError):
             self.witness.accuse(Verdict.BROKEN, repr(runner.failure))
         return summary
+
+    def _hear(self, store: MemoryStore, event: Event) -> None:
+        # The dead tell nothing, though their tasks take a moment to end.
+        if store is self.witness.store:
+            self.witness.hear(event)
 
     async def _go(self, life: Life, runner: Runner) -> Summary:
         if life.command == "resume":
