@@ -26,6 +26,7 @@ __all__ = [
     "read_date_time",
     "read_invoice_type",
     "readable_date_time",
+    "readable_text",
     "readable_whole",
     "whole_or_digits",
     "write_date",

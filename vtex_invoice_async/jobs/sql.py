@@ -203,11 +203,12 @@ def _unsealed(row: Sequence[Any], name: str) -> Sequence[Any]:
     """Return the values of a row; raise `JournalDamaged` where they are not what was written."""
     *values, kept = row
     try:
-        if digest(orjson.dumps(values)) == kept:
-            return values
-    except TypeError:
-        pass  # bytes in place of text
-    raise _altered(name)
+        found = digest(orjson.dumps(values))
+    except TypeError:  # bytes in place of text
+        raise _altered(name) from None
+    if found != kept:
+        raise _altered(name)
+    return values
 
 
 def _run(row: Sequence[Any]) -> RunRecord:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, field, frozen
 from cattrs import Converter, transform_error
@@ -219,20 +219,20 @@ def read_plan(document: object, seed: int | None = None) -> FaultPlan:
     return FaultPlan(faults, own if seed is None else seed)
 
 
-def _do(value: Any, _: Any) -> Do:
-    try:
-        return Do(value)
-    except ValueError:
-        raise ValueError(f"must be one of {', '.join(Do)}") from None
+def _do(value: object, _: object) -> Do:
+    found = next((do for do in Do if do == value), None)
+    if found is None:
+        raise ValueError(f"must be one of {', '.join(Do)}")
+    return found
 
 
-def _number(value: Any, _: Any) -> float:
-    if type(value) not in {int, float}:
+def _number(value: object, _: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError("must be a number")
     return float(value)
 
 
-def _numbers(value: Any, _: Any) -> tuple[int, ...]:
+def _numbers(value: object, _: object) -> tuple[int, ...]:
     if not isinstance(value, list) or not all(type(number) is int for number in value):
         raise ValueError("must be a list of whole numbers")
     return tuple(value)
