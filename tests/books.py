@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from vtex_invoice_async import InvoiceType, Order, Receipt
 from vtex_invoice_async.models import OrderItem, OrderStatus
 from vtex_invoice_async.sandbox import Refusal, Rules
 from vtex_invoice_async.sandbox.book import OrderBook
+from vtex_invoice_async.sandbox.filed import Filed
 
 AT = datetime(2026, 1, 31, 18, 25, 43, 123456, tzinfo=UTC)
 ID = "v5195004lux-01"
@@ -50,6 +52,13 @@ def shown(book: OrderBook, now: datetime = AT) -> Order:
     order = book.order(ID, now)
     assert order is not None
     return order
+
+
+def filed(book: OrderBook, now: datetime = AT) -> Sequence[Filed]:
+    found = book.shown(ID, now)
+    assert found is not None
+    assert tuple(f.package for f in found.filed) == found.order.packages
+    return found.filed
 
 
 def words_of(answer: Receipt | Refusal | None) -> str:

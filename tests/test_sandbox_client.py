@@ -183,7 +183,7 @@ async def test_start_handling_returns_nothing_and_then_is_a_conflict(
     assert (await client.get_order(order.order_id)).status is OrderStatus.HANDLING
     with pytest.raises(Conflict) as caught:
         await client.start_handling(order.order_id)
-    assert caught.value.code == "OMS003"
+    assert caught.value.code == ("OMS003" if client.config.orders_api is OrdersApi.OMS else None)
 
 
 @every_dialect

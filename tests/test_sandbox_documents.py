@@ -22,7 +22,7 @@ from tests.shown_orders import (
     shown,
 )
 from vtex_invoice_async import Order
-from vtex_invoice_async.models import InvoiceItem, OrderStatus
+from vtex_invoice_async.models import InvoiceItem, OrderStatus, PackageItem
 from vtex_invoice_async.sandbox.filed import Shown
 from vtex_invoice_async.sandbox.generated import fitting_order
 
@@ -167,6 +167,29 @@ def test_a_package_has_the_keys_of_its_family() -> None:
     assert oms["EnableInferItems"] is True
     assert oms["embeddedInvoice"] == pii["embeddedInvoice"] == "<NFe/>"
     assert pii["items"][0].keys() - oms["items"][0].keys() == {"id"}
+
+
+@families
+@pytest.mark.parametrize(("worth", "renamed"), [(-1, False), (0, True), (1, True)])
+def test_the_lines_of_an_invoice_of_all_of_an_order_bear_the_products_name(
+    worth: int, *, renamed: bool, document: bool
+) -> None:
+    order = ORDERS[0]
+    package = sale(order, invoice_value=order.value + worth)
+
+    (found,) = packages(shown(invoiced(order, package=package), document=document))
+
+    name = shown(Shown(order=order))["items"][0]["name"]
+    assert [item["description"] for item in found["items"]] == [name if renamed else "caixa"]
+
+
+def test_a_line_that_the_order_lacks_keeps_its_description() -> None:
+    line = PackageItem(item_index=99, quantity=1, price=100, description="caixa")
+    package = sale(ORDERS[0], items=(line,))
+
+    (found,) = packages(shown(invoiced(ORDERS[0], package=package)))
+
+    assert found["items"][0]["description"] == "caixa"
 
 
 def test_a_refund_is_told_of_the_return_that_made_it() -> None:

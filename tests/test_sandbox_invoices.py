@@ -323,6 +323,7 @@ async def test_news_of_a_parcel_need_a_tracking_number(caller: Caller) -> None:
     assert package["courierStatus"]["deliveredDate"].startswith("2022-10-01T21:15")
 
 
+NEWS: Final = {"city": "Rio", "state": "RJ", "description": "on its way", "date": "2026-02-01"}
 WRONG_TRACKING: Final[list[tuple[str, str, object]]] = [
     *(("tracking", key, ABSENT) for key in TRACKING),
     *(("status", key, ABSENT) for key in DELIVERED),
@@ -333,6 +334,7 @@ WRONG_TRACKING: Final[list[tuple[str, str, object]]] = [
     ("status", "deliveredDate", "tomorrow"),
     ("status", "events", None),
     ("status", "events", [{"city": "Rio", "state": "RJ", "description": "on its way"}]),
+    ("status", "events", [NEWS, {**NEWS, "description": "x" * 5_001}]),
 ]
 
 
@@ -348,3 +350,13 @@ async def test_tracking_that_vtexs_schema_forbids_is_refused_by_the_name_of_its_
 
     assert key in words(heard)
     assert not caller.sandbox.book.tracked
+
+
+async def test_news_of_a_parcel_may_be_as_long_as_vtex_says(caller: Caller) -> None:
+    await notify(caller)
+    await caller.route("tracking", ORDER.order_id, TRACKING)
+    news = {**NEWS, "description": "x" * 5_000}
+
+    heard = await caller.route("status", ORDER.order_id, {**DELIVERED, "events": [news]})
+
+    assert heard.status == 200

@@ -127,6 +127,9 @@ def test_a_rule_that_is_no_choice_is_refused_with_the_choices(
 
 
 EARLY: Final = (
+    "order-creation-error",
+    "order-create-error",
+    "replaced",
     "payment-pending",
     "waiting-for-manual-authorization",
     "payment-approved",

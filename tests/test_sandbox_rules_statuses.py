@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 import pytest
 
-from tests.books import AT, ID, INPUT, OUTPUT, make_book, make_order, notify, shown, words_of
+from tests.books import (
+    AT,
+    ID,
+    INPUT,
+    OUTPUT,
+    filed,
+    make_book,
+    make_order,
+    notify,
+    shown,
+    words_of,
+)
 from tests.factories import make_invoice, make_item, make_tracking
 from vtex_invoice_async import Package, Receipt, TrackingEvent, TrackingStatus
 from vtex_invoice_async.models import OrderItem, OrderStatus, OrderTotal
 from vtex_invoice_async.sandbox import Refusal, Rules
 from vtex_invoice_async.sandbox.book import OrderBook
-from vtex_invoice_async.sandbox.filed import Filed, Refund
+from vtex_invoice_async.sandbox.filed import Filed
 
 MINUTE = timedelta(minutes=1)
 
@@ -33,13 +44,6 @@ def code_of(answer: Receipt | Refusal) -> str:
     error = answer.body["error"]
     assert isinstance(error, dict)
     return str(error["code"])
-
-
-def filed(book: OrderBook) -> Sequence[Filed]:
-    found = book.shown(ID, AT)
-    assert found is not None
-    assert tuple(f.package for f in found.filed) == found.order.packages
-    return found.filed
 
 
 @pytest.mark.parametrize("status", ["ready-for-handling", "handling"])
@@ -234,34 +238,6 @@ def test_a_change_while_an_invoice_is_verified_tells_when_that_is_done() -> None
 
     seen = [shown(book, AT + timedelta(seconds=s)).status for s in (0, 59, 60)]
     assert seen == ["invoice", "invoice", "invoiced"]
-
-
-def test_a_return_of_an_order_that_is_invoiced_is_refunded() -> None:
-    book = make_book()
-    notify(book, 10_000)
-    items = [make_item(id="880", price=5_000)]
-    returned = make_invoice(type=INPUT, invoice_number="DEV1", invoice_value=5_000, items=items)
-
-    book.invoice(ID, returned, AT, document=False)
-
-    sale, refund = filed(book)
-    assert sale.refund is None
-    assert refund.refund == Refund(value=5_000, items=tuple(items))
-    assert shown(book).status is OrderStatus.INVOICED
-
-
-@pytest.mark.parametrize(("value", "delay"), [(4_000, 0), (10_000, 60)])
-def test_a_return_before_all_is_invoiced_is_kept_and_not_refunded(value: int, delay: float) -> None:
-    book = make_book(Rules(settle_delay=delay))
-    notify(book, value)
-    before = shown(book).status
-
-    taken = notify(book, 1_000, "DEV1", INPUT)
-
-    assert isinstance(taken, Receipt)
-    assert [f.package.type for f in filed(book)] == [OUTPUT, INPUT]
-    assert [f.refund for f in filed(book)] == [None, None]
-    assert shown(book).status is before
 
 
 def test_a_return_does_not_deny_a_cancellation() -> None:

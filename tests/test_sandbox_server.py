@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from functools import reduce
+from operator import getitem
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -236,9 +238,12 @@ async def test_an_unknown_order_is_404_in_the_words_of_vtex(caller: Caller, rout
         assert heard.json == {"error": error}
 
 
-@pytest.mark.parametrize("route", ["handling", "document handling"])
-async def test_start_handling_is_an_empty_204_and_then_a_conflict(
-    caller: Caller, route: str
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [("handling", ("error", "message")), ("document handling", ("detail",))],
+)
+async def test_start_handling_is_an_empty_204_and_then_a_conflict_in_the_shape_of_its_service(
+    caller: Caller, route: str, words: tuple[str, ...]
 ) -> None:
     order = caller.sandbox.orders[9]
 
@@ -249,7 +254,9 @@ async def test_start_handling_is_an_empty_204_and_then_a_conflict(
     assert caller.sandbox.orders[9].status is OrderStatus.HANDLING
     assert (first.status, first.body) == (204, b"")
     assert second.status == 409
-    assert second.json["error"]["code"] == "OMS003"
+    told = reduce(getitem, words, second.json)
+    assert told == "Order status should be ready-for-handling to perform this action"
+    assert second.json.get("title") == ("Conflict" if words == ("detail",) else None)
 
 
 @pytest.mark.parametrize("document", [False, True])

@@ -34,7 +34,7 @@ from vtex_invoice_async.sandbox.history import (
 )
 from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
-from vtex_invoice_async.sandbox.remarks import Remark, remarks_on, sent_again
+from vtex_invoice_async.sandbox.remarks import Remark, remarks_on, repeated, sent_again
 from vtex_invoice_async.sandbox.rules import Rules
 from vtex_invoice_async.sandbox.statuses import CANCELED, CHANGEABLE, EARLY, after_cancel
 
@@ -129,8 +129,7 @@ class OrderBook:
         self, history: History, state: State, invoice: Invoice, now: datetime, lag: float
     ) -> None:
         refund: Refund | None = None
-        # Only an order that is invoiced as a whole is refunded.
-        if invoice.type is INPUT and state.status == OrderStatus.INVOICED:
+        if invoice.type is INPUT and _is_refunded(state):
             refund = Refund(value=invoice.invoice_value, items=invoice.items)
         verified_at = _after(now, self._rules.settle_delay)
         history.add(
@@ -213,7 +212,7 @@ class OrderBook:
         if history is None:
             return refusals.order_not_found(document=document)
         if history.state(now).status != OrderStatus.READY_FOR_HANDLING:
-            return refusals.WRONG_STATUS
+            return refusals.wrong_status(document=document)
         self.oracle.record("start_handling", order_id, None, now)
         history.add(Moved(at=now, status=OrderStatus.HANDLING))
         return None
@@ -254,6 +253,17 @@ class OrderBook:
             order_id=order.seller_order_id or order.order_id,
             receipt=f"{self._chance.getrandbits(128):032x}",
         )
+
+
+def _is_refunded(state: State) -> bool:
+    """Whether a return is refunded: only of an order whose sales make up its value."""
+    whole = state.status == OrderStatus.INVOICED or state.total(OUTPUT) == state.value
+    # Known issue 1198829. Where VTEX inferred the lines, the invoice had none to repeat.
+    return whole and not any(
+        repeated(filed.package.items)
+        for filed in state.filed
+        if filed.package.type == OUTPUT and not filed.items_inferred
+    )
 
 
 def _refusal_of_change(state: State, value: int) -> Refusal | None:

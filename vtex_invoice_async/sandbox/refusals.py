@@ -30,7 +30,6 @@ __all__ = [
     "UNAUTHORIZED",
     "UNAUTHORIZED_DOCUMENT",
     "UNSUPPORTED_MEDIA_TYPE",
-    "WRONG_STATUS",
     "Refusal",
     "canceled",
     "duplicate_number",
@@ -40,6 +39,7 @@ __all__ = [
     "refund_above",
     "too_early",
     "value_above",
+    "wrong_status",
 ]
 
 _TRACE: Final = "00-05464ee431d13f81b4fc065592acf694-d46dfbd48c924961-00"
@@ -68,9 +68,6 @@ def _problem(status: int, section: str, title: str, **more: object) -> Refusal:
 
 # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/start-handling
 UNAUTHORIZED: Final = _oms(401, "1", "Unauthorized access")
-WRONG_STATUS: Final = _oms(
-    409, "OMS003", "Order status should be ready-for-handling to perform this action"
-)
 ORDER_NOT_FOUND: Final = _oms(404, "OMS007", "Order Not Found")
 FORBIDDEN: Final = Refusal(status=403, body="No authorized")
 
@@ -115,6 +112,15 @@ CHANGE_TOO_LARGE: Final = _oms(400, "CHK0034", "The value of the change exceed t
 def order_not_found(*, document: bool) -> Refusal:
     """Refuse what is asked of an order that the account does not have."""
     return ORDER_NOT_FOUND_DOCUMENT if document else ORDER_NOT_FOUND
+
+
+def wrong_status(*, document: bool) -> Refusal:
+    """Refuse to start handling an order in another status.
+
+    The PII page documents neither the status nor a body: both are ours, with the words of OMS.
+    """
+    message = "Order status should be ready-for-handling to perform this action"
+    return _conflict(message) if document else _oms(409, "OMS003", message)
 
 
 def refund_above(left: int, *, document: bool) -> Refusal:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from attrs import frozen
 
-from vtex_invoice_async.models import Invoice, InvoiceItem, Order
+from vtex_invoice_async.models import Invoice, InvoiceItem, Order, PackageItem
 
-__all__ = ["Remark", "remarks_on", "sent_again"]
+__all__ = ["Remark", "remarks_on", "repeated", "sent_again"]
 
 Rule = Literal[
     "invoice-number", "no-items", "number-again", "repeated-sku", "sum-of-items", "unknown-sku"
@@ -40,6 +40,12 @@ def remarks_on(order: Order, invoice: Invoice) -> Iterator[Remark]:
     """Yield what is odd about an invoice of *order*."""
     for rule, message in _found(order, invoice):
         yield _remark(order, invoice, rule, message)
+
+
+def repeated(items: Iterable[InvoiceItem | PackageItem]) -> list[str]:
+    """Return what more than one of the items names."""
+    named = Counter(map(_name, items))
+    return [name for name, times in named.items() if times > 1]
 
 
 def _remark(order: Order, invoice: Invoice, rule: Rule, message: str) -> Remark:
@@ -71,10 +77,9 @@ def _found(order: Order, invoice: Invoice) -> Iterator[tuple[Rule, str]]:
 
 
 def _odd_skus(order: Order, invoice: Invoice) -> Iterator[tuple[Rule, str]]:
-    named = Counter(map(_name, invoice.items))
-    repeated = [name for name, times in named.items() if times > 1]
-    if repeated:
-        told = ", ".join(repeated)
+    twice = repeated(invoice.items)
+    if twice:
+        told = ", ".join(twice)
         yield "repeated-sku", f"{told}: a return will not be refunded (known issue 1198829)"
     unknown = [_name(item) for item in invoice.items if not _has(order, item)]
     if unknown:
@@ -88,5 +93,5 @@ def _has(order: Order, item: InvoiceItem) -> bool:
     return any(line.id == item.id for line in order.items)
 
 
-def _name(item: InvoiceItem) -> str:
+def _name(item: InvoiceItem | PackageItem) -> str:
     return f"itemIndex {item.item_index}" if item.id is None else item.id

@@ -31,6 +31,10 @@ _INVOICE: Final = {"type", "invoiceNumber", "invoiceValue", "items"}
 _TRACKING_INFO: Final = {"courier", "trackingNumber", "trackingUrl", "dispatchedDate"}
 _TRACKING_STATUS: Final = {"isDelivered", "deliveredDate", "events"}
 
+# https://developers.vtex.com/vtex-rest-api/reference/updatetrackingstatus
+_MOST_OF_AN_EVENT: Final = 5_000
+"""Characters of the description of what happened to a parcel."""
+
 
 def read_invoice(body: bytes, content_type: str, *, document: bool) -> Invoice | Refusal:
     """Read an invoice as the OMS paths take it, or as the *document* paths (PII) do."""
@@ -71,7 +75,19 @@ def read_tracking_status(body: bytes, content_type: str) -> TrackingStatus | Ref
     found = _object(body, content_type, document=False)
     if isinstance(found, Refusal):
         return found
-    return _read(found, TrackingStatus, OrdersApi.OMS, _TRACKING_STATUS, document=False)
+    status = _read(found, TrackingStatus, OrdersApi.OMS, _TRACKING_STATUS, document=False)
+    if isinstance(status, Refusal):
+        return status
+    problems = [
+        Problem(
+            code="range",
+            field=f"events[{index}].description",
+            message=f"must have at most {_MOST_OF_AN_EVENT} characters",
+        )
+        for index, event in enumerate(status.events)
+        if len(event.description) > _MOST_OF_AN_EVENT
+    ]
+    return invalid(problems, document=False) if problems else status
 
 
 def refusal_of_reason(body: bytes, content_type: str, *, document: bool) -> Refusal | None:

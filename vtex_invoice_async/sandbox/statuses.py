@@ -16,6 +16,7 @@ Status = OrderStatus | str | None
 EARLY: Final = frozenset(
     {
         *("order-created", "on-order-completed", "on-order-completed-ffm", "order-completed"),
+        *("order-creation-error", "order-create-error", "replaced"),
         *("order-accepted", "waiting-for-sellers-confirmation", "waiting-for-seller-decision"),
         *("payment-pending", "approve-payment", OrderStatus.PAYMENT_APPROVED),
         *("waiting-for-order-authorization", "waiting-for-authorization"),

@@ -8,18 +8,23 @@ from typing import Final
 
 from attrs import field, frozen
 
-from vtex_invoice_async.models import InvoiceType, Order, OrderStatus
+from vtex_invoice_async.models import InvoiceType, Order, OrderItem, OrderStatus
 from vtex_invoice_async.sandbox.dates import dotnet
 from vtex_invoice_async.sandbox.documents.customers import Customer, customer_of
 from vtex_invoice_async.sandbox.filed import Filed, Shown
 
-__all__ = ["SHOP", "SITE", "Facts"]
+__all__ = ["SHOP", "SITE", "Facts", "product_name"]
 
 SHOP: Final = "sandbox"
 SITE: Final = "https://sandbox.example"
 
 _OPENED: Final = datetime(2026, 1, 2, 9, 0, tzinfo=UTC)
 """When the first of the made-up orders was made; the others follow within four weeks."""
+
+
+def product_name(line: OrderItem) -> str:
+    """Return how the catalog calls what a line sells."""
+    return f"Produto {line.id}"
 
 
 @frozen(kw_only=True)

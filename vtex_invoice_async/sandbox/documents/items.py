@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from vtex_invoice_async.models import OrderItem
-from vtex_invoice_async.sandbox.documents.facts import SITE, Facts
+from vtex_invoice_async.sandbox.documents.facts import SITE, Facts, product_name
 
 __all__ = ["item_metadata", "items"]
 
@@ -92,7 +92,7 @@ def _product(line: OrderItem) -> dict[str, object]:
         "productId": f"P{line.id}",
         "ean": None,
         "refId": f"REF-{line.id}",
-        "name": _name(line),
+        "name": product_name(line),
         "imageUrl": f"{SITE}/ids/{line.id}.jpg",
         "detailUrl": f"/{line.id}/p",
         "additionalInfo": {
@@ -114,10 +114,6 @@ def _product(line: OrderItem) -> dict[str, object]:
             "offeringTypeId": None,
         },
     }
-
-
-def _name(line: OrderItem) -> str:
-    return f"Produto {line.id}"
 
 
 def _price_definition(line: OrderItem) -> dict[str, object] | None:
@@ -176,8 +172,8 @@ def _metadata(line: OrderItem) -> dict[str, object]:
     return {
         "Id": line.id,
         "Seller": line.seller or "1",
-        "Name": _name(line),
-        "SkuName": _name(line),
+        "Name": product_name(line),
+        "SkuName": product_name(line),
         "ProductId": f"P{line.id}",
         "RefId": f"REF-{line.id}",
         "Ean": "",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vtex_invoice_async.models import CourierStatus, PackageItem
-from vtex_invoice_async.sandbox.documents.facts import Facts
+from vtex_invoice_async.models import CourierStatus, OrderItem, PackageItem
+from vtex_invoice_async.sandbox.documents.facts import Facts, product_name
 from vtex_invoice_async.sandbox.filed import Filed, Refund
 
 __all__ = ["package_attachment"]
@@ -16,8 +16,10 @@ def package_attachment(facts: Facts) -> dict[str, object]:
 
 def _package(facts: Facts, filed: Filed) -> dict[str, object]:
     package = filed.package
+    # Known issue 1330069: reckoned anew each time, by what the order is worth by then.
+    renamed = (package.invoice_value or 0) >= facts.order.value
     shown: dict[str, object] = {
-        "items": [_item(facts, item) for item in package.items],
+        "items": [_item(facts, item, renamed=renamed) for item in package.items],
         "courier": package.courier,
         "invoiceNumber": package.invoice_number,
         "invoiceValue": package.invoice_value,
@@ -42,18 +44,20 @@ def _package(facts: Facts, filed: Filed) -> dict[str, object]:
     return shown
 
 
-def _item(facts: Facts, item: PackageItem) -> dict[str, object]:
+def _item(facts: Facts, item: PackageItem, *, renamed: bool) -> dict[str, object]:
+    line = _line(facts, item.item_index) if renamed else None
+    description = item.description if line is None else product_name(line)
     shown: dict[str, object] = {
         "itemIndex": item.item_index,
         "quantity": item.quantity,
         "price": item.price,
-        "description": item.description,
+        "description": description,
         "unitMultiplier": 1.0,
     }
     # Only the PII page shows which SKU it is, and it does not allow for null.
     if facts.document:
         shown["id"] = item.id if item.id is not None else _sku(facts, item.item_index)
-        shown["description"] = item.description or ""
+        shown["description"] = description or ""
     return shown
 
 
@@ -98,5 +102,10 @@ def _restitutions(facts: Facts, refund: Refund | None) -> dict[str, object] | No
 
 
 def _sku(facts: Facts, index: int | None) -> str | None:
+    line = _line(facts, index)
+    return None if line is None else line.id
+
+
+def _line(facts: Facts, index: int | None) -> OrderItem | None:
     lines = facts.order.items
-    return lines[index].id if index is not None and index < len(lines) else None
+    return lines[index] if index is not None and index < len(lines) else None
