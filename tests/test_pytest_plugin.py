@@ -172,16 +172,28 @@ def test_a_mark_that_makes_no_sense_is_told_in_one_line(pytester: pytest.Pyteste
         @pytest.mark.vtex_sandbox(orders=-1)
         def test_a_value(vtex_sandbox):
             pass
+
+
+        @pytest.mark.vtex_sandbox(orders=iter([]))
+        def test_orders_for_one_test_only(vtex_sandbox):
+            pass
+
+
+        @pytest.mark.vtex_sandbox(faults=(fault for fault in ()))
+        def test_faults_for_one_test_only(vtex_sandbox):
+            pass
     """
 
     ended = run(pytester, IMPORTS + textwrap.dedent(text))
 
-    ended.assert_outcomes(errors=3)
+    ended.assert_outcomes(errors=5)
     ended.stdout.fnmatch_lines(
         [
             "@pytest.mark.vtex_sandbox has no argument 'order'; it has orders, seed, port, *",
             "@pytest.mark.vtex_sandbox takes keyword arguments only, such as orders=10",
             "@pytest.mark.vtex_sandbox: orders must be how many to generate, *",
+            "@pytest.mark.vtex_sandbox: orders is an iterator, *: give a list",
+            "@pytest.mark.vtex_sandbox: faults is an iterator, *: give a list",
         ]
     )
     ended.stdout.no_fnmatch_line("*pytest_plugin.py*Error*")

@@ -66,10 +66,14 @@ def _arguments_of(node: pytest.Item, kind: type[Sandbox]) -> dict[str, object]:
         if mark.args:
             told = "takes keyword arguments only, such as orders=10"
             pytest.fail(f"@pytest.mark.{MARK} {told}", pytrace=False)
-        for name in mark.kwargs:
+        for name, value in mark.kwargs.items():
             if name not in known:
                 told = f"has no argument {name!r}; it has {', '.join(known)}"
                 pytest.fail(f"@pytest.mark.{MARK} {told}", pytrace=False)
+            # A mark may be that of many tests, of which the first would take all that it yields.
+            if isinstance(value, Iterator):
+                told = f"{name} is an iterator, which only one test could read: give a list"
+                pytest.fail(f"@pytest.mark.{MARK}: {told}", pytrace=False)
         # The nearest comes first.
         arguments = {**mark.kwargs, **arguments}
     return arguments
