@@ -30,9 +30,9 @@ from tests.command_line import (
 )
 from tests.plain_caller import body_for
 from vtex_invoice_async import __version__
-from vtex_invoice_async.cli import DUPLICATES
-from vtex_invoice_async.sandbox import Sandbox
-from vtex_invoice_async.sandbox.rules import Duplicates
+from vtex_invoice_async.cli import ABOVE_VALUE, DUPLICATES, EARLY
+from vtex_invoice_async.sandbox import Rules, Sandbox
+from vtex_invoice_async.sandbox.rules import AboveValue, Duplicates, Early
 
 SOUND = {
     "VTEX_ACCOUNT": "acme",
@@ -282,20 +282,66 @@ async def test_the_rules_of_the_sandbox_are_options_of_its_command(
             for _ in range(18):
                 async with session.get(path) as heard:
                     statuses.append(heard.status)
+                    wait = heard.headers.get("Retry-After")
         server.terminate()
         await ending(server)
 
-    assert statuses == [200, 400] + [200] * 17 + [429]
+    assert (statuses, wait) == ([200, 400] + [200] * 17 + [429], "1")
     assert (read["status"], len(read["packageAttachment"]["packages"])) == (status, count)
+
+
+@pytest.mark.parametrize(
+    ("options", "answers"),
+    [
+        ((), [200, 400]),
+        (("--early", "refuse", "--above-value", "take"), [409, 200]),
+    ],
+)
+async def test_an_early_sale_and_one_above_the_value_are_answered_as_chosen(
+    options: tuple[str, ...], answers: list[int]
+) -> None:
+    # The tenth waits for its handling.
+    early, other = (Sandbox(10).orders[place] for place in (9, 0))
+    above = {**body_for(other), "invoiceValue": str(other.value + 1)}
+
+    async with started("sandbox", *options, "--json") as server:
+        assert server.stdout is not None
+        said = json.loads(await asyncio.wait_for(server.stdout.readline(), 30))
+        headers = {
+            "X-VTEX-API-AppKey": said["app_key"],
+            "X-VTEX-API-AppToken": said["app_token"],
+        }
+        statuses = []
+        async with aiohttp.ClientSession(headers=headers) as session:
+            for order, body in ((early, body_for(early)), (other, above)):
+                path = f"{said['url']}/api/oms/pvt/orders/{order.order_id}/invoice"
+                async with session.post(path, json=body) as heard:
+                    statuses.append(heard.status)
+        server.terminate()
+        await ending(server)
+
+    assert statuses == answers
 
 
 def test_the_choices_of_the_command_are_those_of_the_sandbox() -> None:
     assert get_args(Duplicates) == DUPLICATES
+    assert get_args(Early) == EARLY
+    assert get_args(AboveValue) == ABOVE_VALUE
+    defaults = Rules()
+    first = (DUPLICATES[0], EARLY[0], ABOVE_VALUE[0])
+    assert (defaults.duplicates, defaults.early, defaults.above_value) == first
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--duplicates", "twice"), ("--read-lag", -1), ("--settle-delay", "nan"), ("--limit", 0)],
+    [
+        ("--duplicates", "twice"),
+        ("--early", "maybe"),
+        ("--above-value", "maybe"),
+        ("--read-lag", -1),
+        ("--settle-delay", "nan"),
+        ("--limit", 0),
+    ],
 )
 async def test_a_rule_that_makes_no_sense_is_refused(wrong: tuple[object, ...]) -> None:
     ended = await run("sandbox", *wrong)

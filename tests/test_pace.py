@@ -74,14 +74,14 @@ def run(
 
 
 def test_a_limit_that_nobody_told_is_found_and_kept() -> None:
-    found = run(6_000, limit=Limit(per_second=200))
+    found = run(6_000, limit=Limit(per_second=200, retry_after=None))
 
     assert found.seconds < 1.05 * 6_000 / 200
     assert found.rejected < 0.015
 
 
 def test_a_small_limit_is_found_too() -> None:
-    found = run(1_000, limit=Limit(per_second=20))
+    found = run(1_000, limit=Limit(per_second=20, retry_after=None))
 
     assert found.seconds < 1.05 * 1_000 / 20
     assert found.rejected < 0.03
@@ -97,7 +97,7 @@ def test_without_a_limit_the_pace_is_that_of_the_answers() -> None:
 def test_a_limit_that_is_halved_is_followed() -> None:
     found = run(
         6_000,
-        limit=Limit(per_second=200),
+        limit=Limit(per_second=200, retry_after=None),
         faults=[Fault(do=Do.LIMIT, nth=(3_000,), per_second=100)],
     )
 
@@ -108,7 +108,7 @@ def test_a_limit_that_is_halved_is_followed() -> None:
 def test_a_limit_that_is_doubled_is_followed() -> None:
     found = run(
         9_000,
-        limit=Limit(per_second=100),
+        limit=Limit(per_second=100, retry_after=None),
         faults=[Fault(do=Do.LIMIT, nth=(3_000,), per_second=200)],
     )
 

@@ -23,6 +23,8 @@ STATES = (
 )
 
 DUPLICATES = ("documented", "refresh", "reject", "conflict", "apply_again")
+EARLY = ("take", "refuse")
+ABOVE_VALUE = ("refuse", "take")
 """The choices of `sandbox.Rules`, which costs too much to import for a help text."""
 
 CONCURRENCY = 64
@@ -280,6 +282,20 @@ def track(context: click.Context, /, **_: object) -> int:
     help="What becomes of an invoice number that its order has already.",
 )
 @click.option(
+    "--early",
+    type=click.Choice(EARLY),
+    default=EARLY[0],
+    show_default=True,
+    help="What becomes of a sale on an order that nobody handles yet.",
+)
+@click.option(
+    "--above-value",
+    type=click.Choice(ABOVE_VALUE),
+    default=ABOVE_VALUE[0],
+    show_default=True,
+    help="What becomes of a sale of more than the order's value leaves.",
+)
+@click.option(
     "--read-lag",
     type=click.FloatRange(0),
     default=0,
@@ -294,7 +310,7 @@ def track(context: click.Context, /, **_: object) -> int:
 @click.option(
     "--limit",
     type=click.FloatRange(0, min_open=True),
-    help="Requests a second that the account may send; none by default.",
+    help="Requests a second that the account may send; no limit by default.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON object.")
 @click.pass_context

@@ -21,7 +21,7 @@ from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
 from vtex_invoice_async.sandbox import FaultPlan, Limit, Sandbox, read_plan
 from vtex_invoice_async.sandbox.generated import fitting_order
-from vtex_invoice_async.sandbox.rules import Duplicates
+from vtex_invoice_async.sandbox.rules import AboveValue, Duplicates, Early
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["SandboxOptions", "orders_for", "run_sandbox"]
@@ -39,6 +39,8 @@ class SandboxOptions:
     latency: float
     faults: str | None
     duplicates: Duplicates
+    early: Early
+    above_value: AboveValue
     read_lag: float
     settle_delay: float
     limit: float | None
@@ -80,6 +82,8 @@ async def _serve(options: SandboxOptions, orders: int | list[Order], faults: Fau
         latency=options.latency,
         faults=faults,
         duplicates=options.duplicates,
+        early=options.early,
+        above_value=options.above_value,
         read_lag=options.read_lag,
         settle_delay=options.settle_delay,
         limit=None if options.limit is None else Limit(per_second=options.limit),

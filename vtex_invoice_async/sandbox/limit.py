@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from attrs import define, frozen
+
+from vtex_invoice_async.errors import ConfigError
 
 __all__ = ["Bucket", "Limit"]
 
 
+MOST: Final = 1e9
+"""Requests: a number so large is no limit, and can still be reckoned with."""
+
+
 @frozen(kw_only=True)
 class Limit:
-    """How many requests the account may send."""
+    """How many requests the account may send; what makes no sense is a `ConfigError`."""
 
     per_second: float
+    """How many come back in a second; 0 gives none back."""
+
     burst: float = 20
-    retry_after: int | None = None
-    """Seconds that a 429 asks to wait; None leaves the header out."""
+    """How many it may send at once; at least 1."""
+
+    retry_after: int | None = 1
+    """Seconds that a 429 asks to wait; None leaves the header out.
+
+    https://developers.vtex.com/docs/guides/how-to-load-test-a-store
+    """
 
     tells: bool = False
     """Whether every answer says how much of the burst is left, as those of VTEX's Pricing API do.
@@ -25,6 +39,23 @@ class Limit:
     `Ratelimit-Reset` is the seconds until all of it is back.
     https://developers.vtex.com/docs/guides/pricing-api-overview
     """
+
+    def __attrs_post_init__(self) -> None:
+        problems = "; ".join(self._problems())
+        if problems:
+            raise ConfigError(f"limit: {problems}")
+
+    def _problems(self) -> Iterator[str]:
+        for name, least in (("per_second", 0), ("burst", 1)):
+            value = getattr(self, name)
+            # Written so that NaN is refused as well.
+            if type(value) not in {int, float} or not least <= value <= MOST:
+                yield f"{name} must be a number from {least} to {MOST:.0e}"
+        after = self.retry_after
+        if after is not None and (type(after) is not int or after < 0):
+            yield "retry_after must be whole seconds, 0 or more, or None"
+        if type(self.tells) is not bool:
+            yield "tells must be True or False"
 
 
 @define
