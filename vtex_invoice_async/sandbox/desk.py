@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -74,14 +74,14 @@ class Desk:
         faults: FaultPlan,
         limit: Limit | None,
         credentials: tuple[Mapping[str, str], ...],
-        roles: Collection[Role],
+        roles: frozenset[Role],
         latency: float,
     ) -> None:
         self.book = book
         self._faults = faults
         self._bucket = Bucket(limit)
         self._credentials = credentials
-        self._roles = frozenset(roles)
+        self._roles = roles
         self._latency = latency
         self._revoked = False
         self._stopped = asyncio.Event()

@@ -170,6 +170,8 @@ class FaultPlan:
 
     def add(self, fault: Fault) -> None:
         """Put *fault* behind the others; its *nth* counts the requests from now on."""
+        if not isinstance(fault, Fault):
+            raise ConfigError(f"a plan holds values of Fault, not of {type(fault).__name__}")
         with self._changing:
             # To each its own: what another draws, and for whom, does not move it.
             seed = f"{self.seed}:{len(self.faults)}"

@@ -19,10 +19,16 @@ from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.models import Order
 from vtex_invoice_async.sandbox import refusals
+from vtex_invoice_async.sandbox.arguments import (
+    latency_of,
+    limit_of,
+    orders_of,
+    plan_of,
+    roles_of,
+)
 from vtex_invoice_async.sandbox.book import OrderBook
 from vtex_invoice_async.sandbox.desk import Desk, Role, given, no
 from vtex_invoice_async.sandbox.faults import Fault, FaultPlan
-from vtex_invoice_async.sandbox.generated import generate_orders
 from vtex_invoice_async.sandbox.limit import Limit
 from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
@@ -71,7 +77,8 @@ class Sandbox:
 
     *orders* is how many to generate, the same for the same *seed*, or the orders themselves.
     *latency* is added before each answer, in seconds. *roles* are those of its credentials,
-    *limit* is the account's rate limit, and *faults* go wrong. *settle_delay*, *read_lag*,
+    *limit* is the account's rate limit, and *faults* go wrong; what makes no sense is a
+    `ConfigError`. *settle_delay*, *read_lag*,
     *duplicates*, *early* and *above_value* are the fields of `Rules`, which says what they do.
     """
 
@@ -101,16 +108,16 @@ class Sandbox:
             settle_delay=settle_delay,
             read_lag=read_lag,
         )
-        self.book = OrderBook(_orders(orders, chance), chance=chance, rules=self.rules)
-        self.faults = faults if isinstance(faults, FaultPlan) else FaultPlan(tuple(faults), seed)
+        self.book = OrderBook(orders_of(orders, chance), chance=chance, rules=self.rules)
+        self.faults = plan_of(faults, seed)
         """What goes wrong; it may be added to at any time."""
         self._desk = Desk(
             self.book,
             faults=self.faults,
-            limit=limit,
+            limit=limit_of(limit),
             credentials=self._open_account(),
-            roles=roles,
-            latency=latency,
+            roles=roles_of(roles),
+            latency=latency_of(latency),
         )
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -268,12 +275,6 @@ class Sandbox:
             return web.Response(status=403)
         body = orjson.dumps([asdict(done) for done in self.oracle.applied])
         return web.Response(body=body, content_type="application/json")
-
-
-def _orders(orders: int | Iterable[Order], chance: random.Random) -> Iterable[Order]:
-    if isinstance(orders, str) or (isinstance(orders, int) and orders < 0):
-        raise ConfigError("orders must be how many to generate, or the orders themselves")
-    return generate_orders(orders, chance) if isinstance(orders, int) else orders
 
 
 def _is_ours(request: web.Request) -> bool:
