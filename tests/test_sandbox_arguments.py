@@ -22,14 +22,17 @@ ROLES: Final = "roles must be a collection of Role: Notify invoice, View order, 
 FAULTS: Final = "faults must be a FaultPlan, or a list of Fault"
 LATENCY: Final = "latency must be seconds, from 0 to "
 
+# With these no time can be reckoned.
+NO_NUMBERS: Final = (math.nan, math.inf, 10**400)
+
 WRONG: Final[list[tuple[str, object, str]]] = [
     *(("orders", wrong, ORDERS) for wrong in (-1, 2.5, True, None, "12", b"12")),
     ("orders", [1], "one is of type int"),
     ("orders", [ORDER, "v5lux-01"], "one is of type str"),
     ("orders", [ORDER, evolve(ORDER, value=1)], f"two have the id '{ORDER.order_id}'"),
-    *(("latency", wrong, LATENCY) for wrong in (-1, -0.1, "1", None, True, math.nan, math.inf)),
+    *(("latency", wrong, LATENCY) for wrong in (-1, -0.1, "1", None, True, *NO_NUMBERS)),
     *(("limit", wrong, "limit must be a Limit, such as") for wrong in (5, "5", True)),
-    *(("roles", wrong, ROLES) for wrong in ("Notify invoice", None, 5, ["Admin"], [None])),
+    *(("roles", wrong, ROLES) for wrong in ("Notify invoice", "", None, 5, ["Admin"], [None])),
     *(("faults", wrong, FAULTS) for wrong in ([1], 5, None, "close", [{"do": "close"}])),
 ]
 
@@ -72,8 +75,8 @@ def test_what_is_added_to_a_plan_is_a_fault() -> None:
 
 
 WRONG_LIMITS: Final[list[tuple[str, object]]] = [
-    *(("per_second", wrong) for wrong in (-1, "5", None, True, math.nan, math.inf)),
-    *(("burst", wrong) for wrong in (0, 0.5, -1, "5", None, True, math.nan, math.inf)),
+    *(("per_second", wrong) for wrong in (-1, "5", None, True, *NO_NUMBERS)),
+    *(("burst", wrong) for wrong in (0, 0.5, -1, "5", None, True, *NO_NUMBERS)),
     *(("retry_after", wrong) for wrong in (-1, 1.5, "1", True)),
     *(("tells", wrong) for wrong in (None, 1, "yes")),
 ]

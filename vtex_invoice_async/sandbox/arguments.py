@@ -51,7 +51,6 @@ def plan_of(faults: FaultPlan | Iterable[Fault], seed: int) -> FaultPlan:
 
 def roles_of(roles: Iterable[Role]) -> frozenset[Role]:
     """Return the roles; each may be given by its words."""
-    # The words of one role are letters, none of which is a role.
     if isinstance(roles, str) or not isinstance(roles, Iterable):
         raise ConfigError(_ROLES)
     try:

@@ -75,6 +75,9 @@ class OrderBook:
     def __len__(self) -> int:
         return len(self._histories)
 
+    def __contains__(self, order_id: object) -> bool:
+        return order_id in self._histories
+
     def add(self, order: Order) -> None:
         """Take in an order; its packages are invoices that it has already."""
         self._histories[order.order_id] = History(order)

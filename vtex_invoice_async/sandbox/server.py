@@ -72,14 +72,15 @@ class Sandbox:
             assert sandbox.applied[order.order_id, invoice.invoice_number] == 1
 
     `async with` serves in the running event loop, a plain `with` in a thread and a loop of its
-    own, beside code of any kind; what it shows may be read from any thread. It is one block at a
-    time (ConfigError); one that has ended may be entered again, and goes on with the same orders.
+    own, beside code of any kind: any thread may then read it, and `add` and `change_value`. It is
+    one block at a time (ConfigError); one that has ended may be entered again, and goes on with
+    the same orders.
 
     *orders* is how many to generate, the same for the same *seed*, or the orders themselves.
     *latency* is added before each answer, in seconds. *roles* are those of its credentials,
     *limit* is the account's rate limit, and *faults* go wrong; what makes no sense is a
-    `ConfigError`. *settle_delay*, *read_lag*,
-    *duplicates*, *early* and *above_value* are the fields of `Rules`, which says what they do.
+    `ConfigError`. *settle_delay*, *read_lag*, *duplicates*, *early* and *above_value* are the
+    fields of `Rules`, which says what they do.
     """
 
     account: Final = ACCOUNT
@@ -109,6 +110,7 @@ class Sandbox:
             read_lag=read_lag,
         )
         self.book = OrderBook(orders_of(orders, chance), chance=chance, rules=self.rules)
+        """VTEX's side; it belongs to the loop that serves, and what another changes may be lost."""
         self.faults = plan_of(faults, seed)
         """What goes wrong; it may be added to at any time."""
         self._desk = Desk(
@@ -176,6 +178,32 @@ class Sandbox:
         """The whole record of what arrived and of what was done."""
         return self.book.oracle
 
+    def add(self, order: Order) -> None:
+        """Take in another order; one that it has, or that is no `Order`, is a `ConfigError`."""
+        self._look(lambda: self._add(order))
+
+    def _add(self, order: Order) -> None:
+        if not isinstance(order, Order):
+            raise ConfigError(f"an order must be an Order, not of type {type(order).__name__}")
+        if order.order_id in self.book:
+            raise ConfigError(f"the sandbox has an order {order.order_id!r} already")
+        self.book.add(order)
+
+    def change_value(self, order_id: str, value: int) -> None:
+        """Give an order another value, in cents, as a change of its items or prices does.
+
+        It is a `ConfigError` where VTEX refuses that, in VTEX's words, and for an order that the
+        sandbox does not have.
+        """
+        if type(value) is not int:
+            raise ConfigError("value must be whole cents in an int")
+        if order_id not in self.book:
+            raise ConfigError(f"the sandbox has no order {order_id!r}")
+        answer = self._look(lambda: self.book.change_value(order_id, value, self._desk.now()))
+        if isinstance(answer, Refusal):
+            said = orjson.dumps(answer.body).decode()
+            raise ConfigError(f"order {order_id!r} cannot be worth {value}: {said}")
+
     def __enter__(self) -> Self:
         self._claim()
         try:
@@ -225,7 +253,7 @@ class Sandbox:
             raise ConfigError("the sandbox is running already; it is entered once at a time")
 
     def _look(self, look: Callable[[], T]) -> T:
-        """Return what *look* finds while nothing is being changed, whichever thread asks."""
+        """Return what *look* finds, or does, between two requests, whichever thread asks."""
         thread = self._thread
         return look() if thread is None else thread.ask(look)
 
