@@ -21,7 +21,7 @@ from vtex_invoice_async.models import (
     PackageItem,
 )
 from vtex_invoice_async.sandbox.documents import order_document
-from vtex_invoice_async.sandbox.filed import Filed, Refund, Shown
+from vtex_invoice_async.sandbox.filed import Filed, Refund, Shown, Times
 from vtex_invoice_async.sandbox.generated import generate_orders
 
 NOON: Final = datetime(2026, 2, 3, 12, 0, tzinfo=UTC)
@@ -72,7 +72,10 @@ def sale(order: Order, **changes: Any) -> Package:
 def invoiced(order: Order, **changes: Any) -> Shown:
     filed = Filed(package=sale(order), embedded_invoice="<NFe/>", changed_at=NOON)
     return Shown(
-        order=evolve(order, status=OrderStatus.INVOICED), filed=(evolve(filed, **changes),)
+        order=evolve(order, status=OrderStatus.INVOICED),
+        filed=(evolve(filed, **changes),),
+        times=Times(changed_at=NOON, invoiced_at=NOON),
+        came_in=order.status,
     )
 
 

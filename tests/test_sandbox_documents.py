@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from attrs import evolve
 from tests.factories import make_invoice
 from tests.order_paths import DATE, dates_of, documented
 from tests.shown_orders import (
-    NOON,
     ORDERS,
     each_order,
     every_scene,
@@ -86,38 +84,14 @@ def test_a_discount_is_told_with_its_line_on_the_document_paths(order: Order) ->
         assert line["price"] * line["quantity"] + off == line["priceDefinition"]["total"]
 
 
-@families
-def test_an_order_is_invoiced_at_no_time_until_it_is(*, document: bool) -> None:
-    order = ORDERS[0]
-
-    before = shown(Shown(order=order), document=document)
-    half = shown(evolve(invoiced(order), order=order), document=document)
-    after = shown(invoiced(order), document=document)
-
-    assert before["invoicedDate"] is half["invoicedDate"] is None
-    assert after["invoicedDate"] == "2026-02-03T12:00:00.0000000" + ("Z" if document else "+00:00")
-
-
 def test_the_moments_of_an_order_follow_each_other() -> None:
-    early = sale(ORDERS[0], issuance_date=datetime(2010, 1, 31, tzinfo=UTC))
+    came_in_so = Shown(order=evolve(ORDERS[0], status=OrderStatus.INVOICED))
 
-    for scene in (*every_scene(), invoiced(ORDERS[0], package=early)):
+    for scene in (*every_scene(), came_in_so):
         found = shown(scene)
         moments = [found["creationDate"], found["authorizedDate"], found["invoicedDate"]]
         told = [moment for moment in [*moments, found["lastChange"]] if moment]
         assert told == sorted(told)
-
-
-def test_tracking_data_changes_the_order_and_not_the_day_of_its_invoice() -> None:
-    later = NOON + timedelta(days=9)
-
-    before, after = (
-        shown(invoiced(ORDERS[0], changed_at=moment), document=True) for moment in (NOON, later)
-    )
-
-    assert before["invoicedDate"] == after["invoicedDate"]
-    assert after["lastChange"] == packages(after)[0]["lastChange"] == "2026-02-12T12:00:00.0000000Z"
-    assert before["lastChange"] == packages(before)[0]["lastChange"] < after["lastChange"]
 
 
 @families
@@ -148,14 +122,6 @@ def test_what_is_said_of_an_order_follows_its_status(
         assert workflow["logicTimeLine"][-1]["stepName"] == workflow["currentLogicalStep"]
     else:
         assert found["statusDescription"] == description
-
-
-def test_an_order_of_which_a_part_is_invoiced_can_not_be_canceled() -> None:
-    part = evolve(ORDERS[0], status=OrderStatus.PAYMENT_APPROVED)
-
-    whole, sold = (shown(Shown(order=part, filed=filed)) for filed in ((), invoiced(part).filed))
-
-    assert (whole["allowCancellation"], sold["allowCancellation"]) == (True, False)
 
 
 def test_a_package_has_the_keys_of_its_family() -> None:

@@ -22,9 +22,10 @@ from vtex_invoice_async.models import (
 )
 from vtex_invoice_async.sandbox import refusals
 from vtex_invoice_async.sandbox.dates import dotnet
-from vtex_invoice_async.sandbox.filed import Refund, Shown
+from vtex_invoice_async.sandbox.filed import CancelRequest, Refund, Shown
 from vtex_invoice_async.sandbox.filing import filed_as
 from vtex_invoice_async.sandbox.history import (
+    AskedToCancel,
     Changed,
     History,
     Moved,
@@ -220,7 +221,14 @@ class OrderBook:
         history.add(Moved(at=now, status=OrderStatus.HANDLING))
         return None
 
-    def cancel(self, order_id: str, now: datetime, *, document: bool) -> Receipt | Refusal:
+    def cancel(
+        self,
+        order_id: str,
+        now: datetime,
+        *,
+        document: bool,
+        request: CancelRequest | None = None,
+    ) -> Receipt | Refusal:
         """Cancel an order; while it is handled, the first request only asks for it."""
         history = self._histories.get(order_id)
         if history is None:
@@ -231,7 +239,8 @@ class OrderBook:
         if status is None:
             return refusals.not_cancelable(str(state.status), document=document)
         self.oracle.record("cancel_order", order_id, None, now)
-        history.add(Moved(at=now, status=status))
+        asked = CancelRequest() if request is None else request
+        history.add(AskedToCancel(at=now, status=status, request=asked))
         return self._receipt(history.order, now)
 
     def change_value(self, order_id: str, value: int, now: datetime) -> Receipt | Refusal:

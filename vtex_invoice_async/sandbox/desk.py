@@ -24,10 +24,10 @@ from vtex_invoice_async.sandbox.refusals import Refusal
 from vtex_invoice_async.sandbox.requests import (
     invoice_number_of,
     is_return,
+    read_cancel_request,
     read_invoice,
     read_tracking_info,
     read_tracking_status,
-    refusal_of_reason,
     unreadable,
 )
 from vtex_invoice_async.sandbox.trouble import cut_request, enact
@@ -241,11 +241,10 @@ class Desk:
 
     async def _cancel_order(self, request: web.Request, _: Fault | None) -> web.Response:
         order_id, document = request.match_info["order"], _is_document(request)
-        body = await request.read()
-        refusal = refusal_of_reason(body, request.content_type, document=document)
-        if refusal is not None:
-            return no(refusal)
-        return _answer(self.book.cancel(order_id, self.now(), document=document))
+        asked = read_cancel_request(await request.read(), request.content_type, document=document)
+        if isinstance(asked, Refusal):
+            return no(asked)
+        return _answer(self.book.cancel(order_id, self.now(), document=document, request=asked))
 
 
 def given(request: web.Request, header: str, secret: str) -> bool:

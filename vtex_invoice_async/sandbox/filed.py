@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, field, frozen
 
-from vtex_invoice_async.models import InvoiceItem, Order, Package
+from vtex_invoice_async.models import InvoiceItem, Order, OrderStatus, Package
 
-__all__ = ["Filed", "Refund", "Shown"]
+__all__ = ["CancelRequest", "Cancellation", "Filed", "Refund", "Shown", "Times"]
 
 
 @frozen(kw_only=True)
@@ -34,13 +34,52 @@ class Filed:
 
 
 @frozen(kw_only=True)
+class CancelRequest:
+    """What was sent to have an order canceled."""
+
+    reason: str | None = None
+    requested_by_user: bool = False
+    """Whether the shopper wants it; VTEX does not say what it takes a request for that is silent."""
+
+
+@frozen(kw_only=True)
+class Cancellation:
+    """A request to cancel an order that was taken, and when."""
+
+    at: datetime
+    request: CancelRequest
+
+
+@frozen(kw_only=True)
+class Times:
+    """When what happened to an order; None for what did not since it came in."""
+
+    changed_at: datetime | None = None
+    authorized_at: datetime | None = None
+    invoiced_at: datetime | None = None
+    """When VTEX had it invoiced as a whole."""
+
+    canceled_at: datetime | None = None
+    denied_at: datetime | None = None
+    """When a sale denied the request to cancel it: the first, for it is the last after a sale."""
+
+    cancellations: tuple[Cancellation, ...] = ()
+
+
+@frozen(kw_only=True)
 class Shown:
     """An order as a reader sees it at a moment: its packages are those of *filed*."""
 
     order: Order
     filed: tuple[Filed, ...] = ()
+    times: Times = field(factory=Times)
+    came_in: OrderStatus | str | None = field(
+        default=Factory(lambda shown: shown.order.status, takes_self=True)
+    )
+    """The status that it had when it came in."""
 
     def without_newest(self) -> Shown:
         """Return it as if the invoice that was filed last were not there."""
         packages = (self.order.packages or ())[:-1]
-        return Shown(order=evolve(self.order, packages=packages), filed=self.filed[:-1])
+        order = evolve(self.order, packages=packages)
+        return evolve(self, order=order, filed=self.filed[:-1])

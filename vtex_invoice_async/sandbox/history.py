@@ -23,10 +23,10 @@ from vtex_invoice_async.models import (
     TrackingStatus,
 )
 from vtex_invoice_async.sandbox.dates import dotnet
-from vtex_invoice_async.sandbox.filed import Filed, Shown
+from vtex_invoice_async.sandbox.filed import Cancellation, CancelRequest, Filed, Shown, Times
 from vtex_invoice_async.sandbox.statuses import Status, after_verifying
 
-__all__ = ["Changed", "History", "Moved", "State", "Took", "Tracked"]
+__all__ = ["AskedToCancel", "Changed", "History", "Moved", "State", "Took", "Tracked"]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -53,10 +53,19 @@ class Tracked:
 
 @frozen(kw_only=True)
 class Moved:
-    """The order got another status by itself, or because somebody asked for it."""
+    """The order got another status because somebody asked for it."""
 
     at: datetime
     status: OrderStatus
+
+
+@frozen(kw_only=True)
+class AskedToCancel:
+    """A request to cancel the order was taken, which gave it another status."""
+
+    at: datetime
+    status: OrderStatus
+    request: CancelRequest
 
 
 @frozen(kw_only=True)
@@ -67,7 +76,7 @@ class Changed:
     value: int
 
 
-Event = Took | Tracked | Moved | Changed
+Event = Took | Tracked | Moved | AskedToCancel | Changed
 
 
 @frozen(kw_only=True)
@@ -79,6 +88,8 @@ class State:
     filed: tuple[Filed, ...] = ()
     verified_at: datetime | None = None
     """When its last sale will have been verified, while it is not."""
+
+    times: Times = field(factory=Times)
 
     def total(self, kind: InvoiceType) -> int:
         """Return the cents of all sales, or of all returns."""
@@ -99,12 +110,28 @@ class State:
         if self.verified_at is None or now < self.verified_at:
             return self
         status = after_verifying(self.total(InvoiceType.OUTPUT), self.value)
-        return evolve(self, status=status, verified_at=None)
+        return evolve(self.became(status, self.verified_at), verified_at=None)
+
+    def became(self, status: OrderStatus, at: datetime) -> State:
+        """Return it with another status, and the time of what that means."""
+        times = evolve(self.times, changed_at=at)
+        if status == OrderStatus.PAYMENT_APPROVED:
+            # An invoice of a part dates the approval anew, says a known issue without a number.
+            times = evolve(times, authorized_at=at)
+        if status == OrderStatus.INVOICED:
+            times = evolve(times, invoiced_at=at)
+        if status == OrderStatus.CANCELED:
+            times = evolve(times, canceled_at=at)
+        return evolve(self, status=status, times=times)
 
 
 def _after(state: State, event: Event) -> State:
     """Return what *event* makes of an order."""
-    before = state.until(event.at)
+    after = _made_of(state.until(event.at), event)
+    return evolve(after, times=evolve(after.times, changed_at=event.at))
+
+
+def _made_of(before: State, event: Event) -> State:
     match event:
         case Took():
             return _invoiced(before, event)
@@ -113,7 +140,11 @@ def _after(state: State, event: Event) -> State:
             filed = tuple(_tracked(f, event) if f is found else f for f in before.filed)
             return evolve(before, filed=filed)
         case Moved():
-            return evolve(before, status=event.status)
+            return before.became(event.status, event.at)
+        case AskedToCancel():
+            asked = Cancellation(at=event.at, request=event.request)
+            times = evolve(before.times, cancellations=(*before.times.cancellations, asked))
+            return evolve(before, times=times).became(event.status, event.at)
         case Changed():
             return _changed(before, event)
     assert_never(event)
@@ -124,6 +155,8 @@ def _invoiced(before: State, event: Took) -> State:
     # An order that is invoiced stays so, whatever comes.
     if event.verified_at is None or before.status == OrderStatus.INVOICED:
         return taken
+    if before.status == OrderStatus.CANCELLATION_REQUESTED:
+        taken = evolve(taken, times=evolve(taken.times, denied_at=event.at))
     return evolve(taken, status=OrderStatus.INVOICE, verified_at=event.verified_at)
 
 
@@ -137,7 +170,7 @@ def _changed(before: State, event: Changed) -> State:
     whole = sold and changed.total(InvoiceType.OUTPUT) == changed.value
     # While its last sale is being verified, the end of that will tell.
     if whole and changed.verified_at is None:
-        return evolve(changed, status=OrderStatus.INVOICED)
+        return changed.became(OrderStatus.INVOICED, event.at)
     return changed
 
 
@@ -203,7 +236,7 @@ class History:
             totals=_totals(self.order, state.value),
             packages=tuple(filed.package for filed in state.filed),
         )
-        return Shown(order=order, filed=state.filed)
+        return Shown(order=order, filed=state.filed, times=state.times, came_in=self.order.status)
 
 
 def _shown_from(event: Event) -> datetime:

@@ -10,6 +10,7 @@ from cattrs.errors import BaseValidationError
 
 from vtex_invoice_async.errors import Problem
 from vtex_invoice_async.models import Invoice, TrackingInfo, TrackingStatus
+from vtex_invoice_async.sandbox.filed import CancelRequest
 from vtex_invoice_async.sandbox.refusals import UNSUPPORTED_MEDIA_TYPE, Refusal, invalid
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 from vtex_invoice_async.wire import INVOICE_NAMES, converter, inexpressible, problems_of
@@ -17,10 +18,10 @@ from vtex_invoice_async.wire import INVOICE_NAMES, converter, inexpressible, pro
 __all__ = [
     "invoice_number_of",
     "is_return",
+    "read_cancel_request",
     "read_invoice",
     "read_tracking_info",
     "read_tracking_status",
-    "refusal_of_reason",
     "unreadable",
 ]
 
@@ -90,15 +91,23 @@ def read_tracking_status(body: bytes, content_type: str) -> TrackingStatus | Ref
     return invalid(problems, document=False) if problems else status
 
 
-def refusal_of_reason(body: bytes, content_type: str, *, document: bool) -> Refusal | None:
-    """Refuse a request to cancel whose body is odd; it may have none, or say no reason."""
+def read_cancel_request(
+    body: bytes, content_type: str, *, document: bool
+) -> CancelRequest | Refusal:
+    """Read a request to cancel; it may have no body, or say no reason."""
     found = _object(body, content_type, document=document) if body else {}
     if isinstance(found, Refusal):
         return found
-    if isinstance(found.get("reason", ""), str | None):
-        return None
-    problem = Problem(code="text", field="reason", message="must be text")
-    return invalid([problem], document=document)
+    reason, by_user = found.get("reason"), found.get("requestedByUser")
+    if not isinstance(reason, str | None):
+        problem = Problem(code="text", field="reason", message="must be text")
+        return invalid([problem], document=document)
+    # https://developers.vtex.com/docs/guides/order-canceling-improvements
+    if not isinstance(by_user, bool | None):
+        message = "must be true or false"
+        problem = Problem(code="type", field="requestedByUser", message=message)
+        return invalid([problem], document=document)
+    return CancelRequest(reason=reason, requested_by_user=bool(by_user))
 
 
 def invoice_number_of(body: bytes) -> str | None:

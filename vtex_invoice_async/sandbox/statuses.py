@@ -9,7 +9,7 @@ from typing import Final
 
 from vtex_invoice_async.models import OrderStatus
 
-__all__ = ["CANCELED", "CHANGEABLE", "EARLY", "Status", "after_cancel", "after_verifying"]
+__all__ = ["CANCELED", "CHANGEABLE", "EARLY", "UNPAID", "Status", "after_cancel", "after_verifying"]
 
 Status = OrderStatus | str | None
 
@@ -27,6 +27,20 @@ EARLY: Final = frozenset(
     }
 )
 """Those before `handling`; `payment-approved` comes again after an invoice of a part."""
+
+UNPAID: Final[frozenset[Status]] = frozenset(
+    {
+        # An order that is not complete yet has none.
+        None,
+        *("order-created", "on-order-completed", "on-order-completed-ffm", "order-completed"),
+        *("order-creation-error", "order-create-error", "order-accepted"),
+        *("waiting-for-sellers-confirmation", "waiting-for-authorization"),
+        *("waiting-for-order-authorization", "waiting-for-mkt-authorization"),
+        *("waiting-ffmt-authorization", "waiting-for-manual-authorization"),
+        *("payment-pending", "window-to-change-payment", "approve-payment"),
+    }
+)
+"""Those before the payment is approved, or before a seller hears that it is."""
 
 CHANGEABLE: Final = frozenset(
     {OrderStatus.HANDLING, "waiting-for-fulfillment", "ready-for-invoicing"}

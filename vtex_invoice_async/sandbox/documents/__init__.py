@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from vtex_invoice_async.models import InvoiceType, OrderStatus
 from vtex_invoice_async.sandbox.documents.delivery import shipping_data
 from vtex_invoice_async.sandbox.documents.extras import extras
 from vtex_invoice_async.sandbox.documents.facts import SHOP, SITE, Facts
@@ -31,7 +30,7 @@ from vtex_invoice_async.sandbox.documents.workflow import (
     receipt_data,
     workflow_data,
 )
-from vtex_invoice_async.sandbox.filed import Shown
+from vtex_invoice_async.sandbox.filed import CancelRequest, Shown
 
 __all__ = ["order_document"]
 
@@ -72,9 +71,6 @@ _MARKETING: Final[Mapping[str, object]] = {
     "utmiPart": "",
     "marketingTags": ["sandbox"],
 }
-_REASON: Final = "Cancelado na caixa de areia"
-# Of these an invoice, or the end, keeps an order from being canceled.
-_NOT_TO_CANCEL: Final = {OrderStatus.INVOICE, OrderStatus.INVOICED, OrderStatus.CANCELED}
 
 
 def order_document(shown: Shown, *, document: bool, masked: bool) -> dict[str, object]:
@@ -103,7 +99,7 @@ def _common(facts: Facts) -> dict[str, object]:
         "value": order.value,
         "creationDate": facts.text(facts.created_at),
         "lastChange": facts.text(facts.changed_at),
-        "authorizedDate": facts.text(facts.authorized_at),
+        "authorizedDate": facts.optional_text(facts.authorized_at),
         "invoicedDate": facts.optional_text(facts.invoiced_at),
         "orderGroup": re.sub(r"-\d{2}$", "", order.order_id),
         "followUpEmail": facts.customer.alias,
@@ -112,11 +108,11 @@ def _common(facts: Facts) -> dict[str, object]:
         "isCompleted": order.is_completed,
         "roundingError": 0,
         "orderFormId": facts.code("order form").lower(),
-        "allowCancellation": _may_be_canceled(facts),
+        "allowCancellation": facts.is_to_be_canceled,
         "allowEdition": False,
         "isCheckedIn": False,
         "checkedInPickupPointId": None,
-        "cancelReason": None if facts.canceled_at is None else _REASON,
+        "cancelReason": _cancel_reason(facts),
     }
 
 
@@ -201,11 +197,8 @@ def _affiliate(order_id: str) -> str:
     return found.group() if found else ""
 
 
-def _may_be_canceled(facts: Facts) -> bool:
-    # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
-    # An order of which a part is invoiced can not be canceled any more.
-    is_sold = any(filed.package.type == InvoiceType.OUTPUT for filed in facts.filed)
-    return not is_sold and facts.order.status not in _NOT_TO_CANCEL
+def _cancel_reason(facts: Facts) -> str | None:
+    return None if facts.canceled_at is None else facts.cancellations[-1].request.reason
 
 
 def _sellers(facts: Facts) -> list[dict[str, object]]:
@@ -239,16 +232,17 @@ def _rates_and_benefits(facts: Facts) -> dict[str, object]:
 def _cancellation(facts: Facts) -> dict[str, object] | None:
     if facts.canceled_at is None:
         return None
+    last = facts.cancellations[-1].request
     shown: dict[str, object] = {
-        "requestedByUser": True,
+        "requestedByUser": last.requested_by_user,
         "requestedBySystem": False,
         "requestedBySellerNotification": False,
         "requestedByPaymentNotification": False,
-        "reason": _REASON,
+        "reason": _reason(facts, last),
         "cancellationDate": facts.text(facts.canceled_at),
     }
     if facts.document:
-        shown["cancellationRequestId"] = facts.code("cancellation").lower()
+        shown["cancellationRequestId"] = _request_id(facts, len(facts.cancellations) - 1)
     return shown
 
 
@@ -259,16 +253,25 @@ def _upper(document: Mapping[str, object] | None) -> dict[str, object] | None:
 
 
 def _cancellation_requests(facts: Facts) -> list[dict[str, object]] | None:
-    if facts.canceled_at is None:
-        return None
+    denied_at = facts.times.denied_at
     return [
         {
-            "id": facts.code("cancellation").lower(),
-            "reason": _REASON,
-            "cancellationRequestDate": facts.text(facts.canceled_at),
-            "requestedByUser": True,
-            "deniedBySeller": False,
+            "id": _request_id(facts, place),
+            "reason": _reason(facts, asked.request),
+            "cancellationRequestDate": facts.text(asked.at),
+            "requestedByUser": asked.request.requested_by_user,
+            "deniedBySeller": place == 0 and denied_at is not None,
             "deniedBySellerReason": None,
-            "cancellationRequestDenyDate": None,
+            "cancellationRequestDenyDate": facts.optional_text(denied_at if place == 0 else None),
         }
-    ]
+        for place, asked in enumerate(facts.cancellations)
+    ] or None
+
+
+def _request_id(facts: Facts, place: int) -> str:
+    return facts.code(f"cancellation {place}").lower()
+
+
+def _reason(facts: Facts, request: CancelRequest) -> str | None:
+    # Of the two pages only that of OMS allows for null.
+    return request.reason or "" if facts.document else request.reason

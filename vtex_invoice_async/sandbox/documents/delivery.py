@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from vtex_invoice_async.models import OrderItem
@@ -117,7 +116,7 @@ def _logistics(facts: Facts, index: int, line: OrderItem) -> dict[str, object]:
         "deliveryWindow": None,
         "deliveryCompany": _CARRIER,
         "shippingEstimate": chosen["shippingEstimate"],
-        "shippingEstimateDate": facts.text(facts.authorized_at + timedelta(days=4)),
+        "shippingEstimateDate": facts.text(facts.estimated_at),
         "slas": [delivery, pickup],
         "shipsTo": ["BRA"],
         "deliveryIds": [_delivery_id(facts, line)],
@@ -151,7 +150,7 @@ def _slas(
             "tax": 0,
             "listPrice": freight,
             "availableDeliveryWindows": [],
-            "shippingEstimateDate": facts.text(facts.authorized_at + timedelta(days=4)),
+            "shippingEstimateDate": facts.text(facts.estimated_at),
             "deliveryIds": [_delivery_id(facts, line)],
         }
     delivery = {

@@ -11,7 +11,8 @@ from attrs import field, frozen
 from vtex_invoice_async.models import InvoiceType, Order, OrderItem, OrderStatus
 from vtex_invoice_async.sandbox.dates import dotnet
 from vtex_invoice_async.sandbox.documents.customers import Customer, customer_of
-from vtex_invoice_async.sandbox.filed import Filed, Shown
+from vtex_invoice_async.sandbox.filed import Cancellation, CancelRequest, Filed, Shown, Times
+from vtex_invoice_async.sandbox.statuses import UNPAID, Status, after_cancel
 
 __all__ = ["SHOP", "SITE", "Facts", "product_name"]
 
@@ -20,6 +21,8 @@ SITE: Final = "https://sandbox.example"
 
 _OPENED: Final = datetime(2026, 1, 2, 9, 0, tzinfo=UTC)
 """When the first of the made-up orders was made; the others follow within four weeks."""
+
+_REASON: Final = "Cancelado na caixa de areia"
 
 
 def product_name(line: OrderItem) -> str:
@@ -33,6 +36,8 @@ class Facts:
 
     order: Order
     filed: tuple[Filed, ...]
+    times: Times
+    came_in: Status
     document: bool
     customer: Customer
     masked: bool
@@ -64,6 +69,8 @@ class Facts:
         return cls(
             order=shown.order,
             filed=shown.filed,
+            times=shown.times,
+            came_in=shown.came_in,
             document=document,
             customer=customer.masked() if masked else customer,
             masked=masked,
@@ -93,29 +100,52 @@ class Facts:
         return sum(total.value for total in self.order.totals if total.id == name)
 
     @property
-    def authorized_at(self) -> datetime:
-        """When the payment was approved."""
-        return self.created_at + timedelta(minutes=7)
+    def is_to_be_canceled(self) -> bool:
+        """Whether VTEX would take a request to cancel it."""
+        kinds = {filed.package.type for filed in self.filed}
+        sold, returned = InvoiceType.OUTPUT in kinds, InvoiceType.INPUT in kinds
+        return after_cancel(self.order.status, sold=sold, returned=returned) is not None
+
+    @property
+    def estimated_at(self) -> datetime:
+        """When the parcel is to be there."""
+        return self._paid_at + timedelta(days=4)
+
+    @property
+    def authorized_at(self) -> datetime | None:
+        """When the payment was approved, if it was."""
+        paid_at = None if self.came_in in UNPAID else self._paid_at
+        return self.times.authorized_at or paid_at
+
+    @property
+    def invoiced_at(self) -> datetime | None:
+        """When the order was invoiced as a whole, if it was."""
+        came_in_so = self.came_in == OrderStatus.INVOICED
+        made_up = self._paid_at + timedelta(hours=1) if came_in_so else None
+        return self.times.invoiced_at or made_up
+
+    @property
+    def cancellations(self) -> tuple[Cancellation, ...]:
+        """The requests to cancel it, in their order."""
+        if self.came_in not in {OrderStatus.CANCELLATION_REQUESTED, OrderStatus.CANCELED}:
+            return self.times.cancellations
+        asked = CancelRequest(reason=_REASON, requested_by_user=True)
+        made_up = Cancellation(at=self._paid_at + timedelta(minutes=10), request=asked)
+        return made_up, *self.times.cancellations
 
     @property
     def canceled_at(self) -> datetime | None:
         """When the order was canceled, if it was."""
-        is_canceled = self.order.status == OrderStatus.CANCELED
-        return self.created_at + timedelta(minutes=17) if is_canceled else None
-
-    @property
-    def invoiced_at(self) -> datetime | None:
-        """When the order was invoiced as a whole, if it was: by the date of its last sale."""
-        if self.order.status != OrderStatus.INVOICED:
-            return None
-        sales = (f.package for f in self.filed if f.package.type == InvoiceType.OUTPUT)
-        dates = [sale.issuance_date for sale in sales if sale.issuance_date is not None]
-        # An invoice may bear a date from before the made-up one of its order.
-        return max([self.authorized_at + timedelta(hours=1), *dates])
+        made_up = self.cancellations[0].at if self.came_in == OrderStatus.CANCELED else None
+        return self.times.canceled_at or made_up
 
     @property
     def changed_at(self) -> datetime:
         """When anything happened last."""
-        happened = [self.authorized_at, self.canceled_at, self.invoiced_at]
-        happened += [filed.changed_at for filed in self.filed]
-        return max(moment for moment in happened if moment is not None)
+        happened = [self.authorized_at, self.invoiced_at, self.times.changed_at]
+        happened += [asked.at for asked in self.cancellations]
+        return max([self.created_at, *(moment for moment in happened if moment is not None)])
+
+    @property
+    def _paid_at(self) -> datetime:
+        return self.created_at + timedelta(minutes=7)

@@ -113,11 +113,11 @@ def _step(name: str, following: str, may_be_canceled: bool) -> dict[str, object]
 
 def receipt_data(facts: Facts) -> dict[str, object]:
     """Return what was acknowledged of the payment; the receipts of invoices are never shown."""
-    told = [("authorizePayment", facts.authorized_at)]
-    if facts.canceled_at is not None:
-        told.append(("cancelPayment", facts.canceled_at))
+    told = (("authorizePayment", facts.authorized_at), ("cancelPayment", facts.canceled_at))
     return {
         "receiptCollection": [
-            {"receiptType": kind, "date": facts.text(moment)} for kind, moment in told
+            {"receiptType": kind, "date": facts.text(moment)}
+            for kind, moment in told
+            if moment is not None
         ]
     }
