@@ -14,6 +14,7 @@ import pytest
 
 from tests.factories import job_for
 from vtex_invoice_async import OrdersApi, VtexInvoiceClient
+from vtex_invoice_async import sandbox as sandbox_package
 from vtex_invoice_async.jobs.sources import Row, read_json_lines
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
@@ -123,6 +124,16 @@ def test_the_json_line_is_sound() -> None:
         2499,
         (),
     )
+
+
+def test_the_known_issues_that_it_names_are_those_of_the_sandbox() -> None:
+    _, _, rest = README.partition("known issues ")
+    named = re.findall(r"\d{6,7}", rest.partition("\n\n")[0].partition("`sandbox.remarks`")[0])
+    folder = Path(sandbox_package.__file__).parent
+    sources = "".join(path.read_text() for path in folder.rglob("*.py"))
+
+    assert len(named) == 11
+    assert [number for number in named if number not in sources] == []
 
 
 def test_the_two_commands_are_there_to_the_letter() -> None:
