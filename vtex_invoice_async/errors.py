@@ -31,6 +31,7 @@ from typing import Literal, TypedDict, Unpack
 
 from attrs import frozen
 
+from vtex_invoice_async.impersonal import impersonal
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = [
@@ -58,17 +59,6 @@ __all__ = [
     "VtexInvoiceError",
 ]
 
-_PERSONAL = re.compile(
-    # Markup, be it escaped, to the end: an embedded invoice names whom it is for.
-    r"(?:<|&lt;|%3C|\\u003C)(?![\w.+-]*@)[a-z/?!%\\].*|\w(?:>|&gt;|%3E|\\u003E)\S.*"
-    r"|https?://[^\s?]*\?\S*"  # the address of a document
-    r"|[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+"  # an e-mail address
-    r"|\+\d{10,15}(?!\d)"  # a phone
-    r"|\d{3}\.\d{3}\.\d{3}-\d{2}"  # a CPF
-    r"|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}"  # a CNPJ
-    r"|(?<!\d)(?:\d{44}|\d{14}|\d{11})(?!\d)",  # an NF-e key, a bare CNPJ, a bare CPF
-    re.DOTALL | re.IGNORECASE,
-)
 _REQUEST_ID = re.compile(r"[\w.:|=+/-]+", re.ASCII)
 
 
@@ -76,11 +66,6 @@ def printable(text: str, limit: int) -> str:
     """Return *text* on one line, without what does not print, shortened to *limit*."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def impersonal(text: str) -> str:
-    """Return *text* without what may be about a person."""
-    return _PERSONAL.sub("[removed]", text)
 
 
 def _request_id(text: str) -> str:
