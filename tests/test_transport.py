@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import traceback
 import tracemalloc
 from collections.abc import Callable
@@ -273,12 +274,17 @@ async def test_an_answer_that_echoes_the_credentials_does_not_spread_them() -> N
 @pytest.mark.parametrize(
     ("token", "echo"),
     [
-        ("A+B<C", "bad A\\u002BB\\u003CC"),
+        ("A+B<CD", "bad A\\u002BB\\u003CCD"),
         ("A+B/C=", "bad A%2BB%2FC%3D"),
         ("A+B/C=", "bad a%2bb%2fc%3d"),
+        ("A+B/C=", "bad A%2BB/C%3D"),
         ("A-TOKEN&MORE", "bad A-TOKEN&amp;MORE"),
+        ("A-TOKEN'MORE", "bad A-TOKEN&#39;MORE"),
         ("A-Token-More", "bad a-tOKEN-mORE"),
         ("A-TOKEN-MORE", "bad QS1UT0tFTi1NT1JF"),
+        ("~~~TOKEN~~~???", "bad fn5+VE9LRU5+fn4/Pz8="),
+        ("~~~TOKEN~~~???", "bad fn5-VE9LRU5-fn4_Pz8"),
+        ("A-TOKEN-MORE", "bad dnRleGFwcGtleS1hY21lLUtFWUtFWTpBLVRPS0VOLU1PUkU="),
         # Where a message is shortened, a piece must not stay, nor where it looks like a CPF.
         ("SECRET-TOKEN", "x" * 490 + "SECRET-TOKEN"),
         ("SECRET12345678901TOKEN", "SECRET12345678901TOKEN"),
@@ -304,6 +310,54 @@ async def test_an_echo_is_blotted_out_however_it_is_written(token: str, echo: st
     ours = [frame for frame in frames.stack if frame.filename.endswith("protocol.py")]
     assert ours
     assert token not in str([frame.locals for frame in ours])
+
+
+@pytest.mark.parametrize(
+    ("escaped", "quotes", "slash"),
+    [
+        ("", '\\"', "/"),
+        ("", '\\"', "\\/"),
+        ("<>&", '\\"', "/"),
+        ("<>&'", '\\"', "/"),
+        ("<>&'", "\\u0022", "/"),
+        ("<>&'", "\\u0022", "\\/"),
+        ("<>&'+", "\\u0022", "/"),
+        ("<>&'+`", "\\u0022", "/"),
+    ],
+    ids=["JSON", "PHP", "Go", "JavaScriptSerializer", "Json.NET", "PHP's all", "+", "System.Text"],
+)
+async def test_an_echo_as_json_in_json_is_blotted_out_whoever_escaped_it(
+    escaped: str, quotes: str, slash: str
+) -> None:
+    token = "A\"B\\C'D+E/F<G>H&I`J"
+    written: dict[str, str | int | None] = {'"': quotes, "\\": "\\\\", "/": slash}
+    written |= {character: f"\\u{ord(character):04X}" for character in escaped}
+    echo = token.translate(str.maketrans(written))
+    body = json.dumps({"error": {"code": "1", "message": f'refused {{"token":"{echo}"}}'}})
+    async with (
+        raw_server(reply_with(answer(body.encode(), status="401 Unauthorized"))) as server,
+        VtexInvoiceClient(server.config(app_token=token)) as client,
+    ):
+        with pytest.raises(CallError) as caught:
+            await client.send(INVOICE)
+
+    assert caught.value.message == 'refused {"token":"[removed]"}'
+
+
+@pytest.mark.parametrize(("key", "token"), [("K", "T"), ("1", "e"), ("KEY", "TOKEN"), ("-", "5")])
+async def test_a_credential_as_short_as_a_word_does_not_shred_what_vtex_says(
+    key: str, token: str
+) -> None:
+    body = b'{"error":{"code":"TKE-15","message":"The TOKEN of KEY is not known, order 15-01"}}'
+    async with (
+        raw_server(reply_with(answer(body, status="401 Unauthorized"))) as server,
+        VtexInvoiceClient(server.config(app_key=key, app_token=token)) as client,
+    ):
+        with pytest.raises(CallError) as caught:
+            await client.send(INVOICE)
+
+    assert caught.value.code == "TKE-15"
+    assert caught.value.message == "The TOKEN of KEY is not known, order 15-01"
 
 
 async def test_a_token_that_is_part_of_an_answer_does_not_change_it() -> None:

@@ -10,7 +10,7 @@ import math
 import os
 import re
 from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from html import escape
@@ -29,6 +29,11 @@ from vtex_invoice_async.messages import NoReply, Reply, Request
 
 __all__ = ["Mark", "Transport"]
 
+SHORTEST_ECHO: Final = 6
+"""Characters; what is shorter occurs in words that have nothing to do with a credential."""
+
+# What .NET and others escape in JSON beside what must be, more or less of it.
+JSON_ESCAPES: Final = ("", "<>&", "<>&'", "<>&'\"", "<>&'\"+", "<>&'\"+`")
 READ_SIZE: Final = 2**16
 LARGE_BODY: Final = 2**20
 
@@ -102,7 +107,11 @@ class Transport:
         # What was sent with the last ones may still be answered.
         self._given = (*self._given[-1:], tuple(authentication.values()))
         plain = [secret for given in self._given for secret in given]
+        # As HTTP's own way to authenticate has them.
+        pairs = [":".join(given) for given in self._given]
         found = {form.lower() for secret in plain for form in _echoes(secret)}
+        found |= {form.lower() for pair in pairs for form in _in_base64(pair)}
+        found = {form for form in found if len(form) >= SHORTEST_ECHO}
         # Longest first, for one may begin another.
         self._secrets = sorted(found, key=len, reverse=True)
         self._age += 1
@@ -291,9 +300,26 @@ def _echoes(secret: str) -> Iterator[str]:
     """Yield how an answer may echo a credential, in whatever case."""
     yield secret
     yield quote(secret, safe="")
+    yield quote(secret, safe="/")
     yield escape(secret)
-    yield orjson.dumps(secret).decode()[1:-1]
-    yield b64encode(secret.encode()).decode().rstrip("=")
+    yield escape(secret).replace("&#x27;", "&#39;")
+    yield from _in_json(secret)
+    yield from _in_base64(secret)
+
+
+def _in_json(text: str) -> Iterator[str]:
+    plain = orjson.dumps(text).decode()[1:-1]
+    for escaped in JSON_ESCAPES:
+        written = plain.replace('\\"', "\\u0022") if '"' in escaped else plain
+        for character in escaped.replace('"', ""):
+            written = written.replace(character, f"\\u{ord(character):04x}")
+        yield written
+        yield written.replace("/", "\\/")
+
+
+def _in_base64(text: str) -> Iterator[str]:
+    yield b64encode(text.encode()).decode().rstrip("=")
+    yield urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def _is_being_cancelled() -> bool:
