@@ -23,6 +23,12 @@ TOKEN_MARK: Final = "xWc4nTk9"
 SHORTEST: Final = 6
 """Characters; what is shorter, as the `K` and `T` of some tests, occurs by chance."""
 
+PREFIX: Final = 12
+"""Characters of a credential that are looked for: what is written whole begins with them."""
+
+PUBLIC_PREFIX: Final = "vtexappkey-"
+"""With which the name of a key begins: of such a one, nothing but the whole is a secret."""
+
 MOST: Final = 64
 """Credentials of one test that are looked for, the last ones: a property may make up thousands."""
 
@@ -88,6 +94,9 @@ def forms_of(text: str) -> set[str]:
         json.dumps(text)[1:-1],
         json.dumps(json.dumps(text)[1:-1])[1:-1],
         repr(text)[1:-1],
+        # As `repr` writes what holds both kinds of quotes.
+        repr(text + "'\"")[1:-4],
+        text.encode().hex(),
         *_base64_of(text.encode()),
     }
     return {form.lower() for form in written}
@@ -114,15 +123,16 @@ class Needles:
         for form in forms_of(canary.text):
             self.texts[form] = canary
             self.raw[form.encode()] = canary
+        # Without its last byte, it is found in either order of bytes.
+        self.raw[canary.text.lower().encode("utf-16-le").removesuffix(b"\0")] = canary
 
-    def found_in(self, text: str | bytes) -> Iterator[Canary]:
+    def found_in(self, low: str | bytes) -> Iterator[Canary]:
+        """Yield what is in a text that is in lower case."""
         # Searching for one after the other is faster than a regular expression of all.
-        if isinstance(text, str):
-            low = text.lower()
+        if isinstance(low, str):
             yield from (canary for form, canary in self.texts.items() if form in low)
         else:
-            raw = text.lower()
-            yield from (canary for form, canary in self.raw.items() if form in raw)
+            yield from (canary for form, canary in self.raw.items() if form in low)
 
 
 def _needles(*canaries: Canary) -> Needles:
@@ -147,15 +157,16 @@ class Net:
         """Look for a credential until the test ends."""
         if not isinstance(text, str) or text in self._own or not _is_telling(text):
             return
-        self._own[text] = _needles(Canary(kind=kind, text=text, is_secret=True))
+        self._own[text] = _needles(Canary(kind=kind, text=_telling_part(text), is_secret=True))
         if len(self._own) > MOST:
             del self._own[next(iter(self._own))]
 
     def look(self, text: str | bytes, place: str, *, for_people: bool = True) -> None:
         """Look into *text*, which stands in *place*: for secrets, and for what is personal."""
+        low = text.lower()
         sought = [self._secrets, *self._own.values(), *([self._personal] if for_people else [])]
         for needles in sought:
-            for canary in needles.found_in(text):
+            for canary in needles.found_in(low):
                 self.found[f"{canary.kind} in {place}"] = None
 
     def ends(self) -> list[str]:
@@ -171,6 +182,12 @@ def _is_telling(text: str) -> bool:
     is_marked = KEY_MARK.lower() in text.lower() or TOKEN_MARK in text
     is_word = text.isdigit() or len(set(text)) < 3
     return len(text) >= SHORTEST and not is_word and not is_marked
+
+
+def _telling_part(text: str) -> str:
+    """Return what gives *text* away already."""
+    begin = text[:PREFIX]
+    return begin if _is_telling(begin) and not text.startswith(PUBLIC_PREFIX) else text
 
 
 class MarkedSecrets:

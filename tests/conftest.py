@@ -18,6 +18,8 @@ def pytest_runtest_makereport(
     call: pytest.CallInfo[None],
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that let a secret, or what is personal, turn up: see `tests/canaries.py`."""
+    if call.excinfo is not None:
+        watched.look_at_failure(call.excinfo.value)
     report = yield
     found = watched.end(report) if call.when == "teardown" else []
     if found:

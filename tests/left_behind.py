@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from hashlib import blake2b
 from pathlib import Path
+
+# By its name: that of the module is watched.
+from tempfile import mkdtemp
 from typing import Final
 
 from tests.canaries import NET
 
-OWN: Final[set[Path]] = set()
-"""What tests wrote with `write_text` or `write_bytes`, which the package uses nowhere."""
+OWN: Final[dict[Path, bytes]] = {}
+"""What tests wrote with `write_text` or `write_bytes`, which the package uses nowhere: its digest."""
 
 HEADER: Final = b"SQLite format 3\0"
 LOGS: Final = ("-wal", "-shm")
+
+
+def note_own(path: Path) -> None:
+    """Take what stands in a file now for what the test wrote."""
+    with suppress(OSError):
+        if path.is_file():
+            OWN[path.absolute()] = _digest(path.read_bytes())
+
+
+def _is_own(path: Path, content: bytes) -> bool:
+    """Whether the test wrote a file, and nobody has written into it since."""
+    noted = OWN.get(path.absolute())
+    return noted is not None and noted == _digest(content)
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()
 
 
 def look_into_folder(folder: Path) -> None:
@@ -30,14 +50,14 @@ def look_into_folder(folder: Path) -> None:
                 _look_into_journal(path, content)
             elif path.name.endswith(LOGS):
                 NET.look(content, f"the log {path.suffix} of a journal", for_people=False)
-            elif path.absolute() not in OWN:
+            elif not _is_own(path, content):
                 NET.look(content, f"the file *{path.suffix}")
 
 
 def _look_into_journal(path: Path, content: bytes) -> None:
     NET.look(content, "the bytes of a journal", for_people=False)
     # A copy: to open the file itself would let go of locks, and may write into it.
-    copy = Path(tempfile.mkdtemp())
+    copy = Path(mkdtemp())
     try:
         for suffix in ("", "-wal"):
             with suppress(OSError):
@@ -46,7 +66,7 @@ def _look_into_journal(path: Path, content: bytes) -> None:
             is_done = _look_into_tables(copy / "journal")
             log = path.with_name(f"{path.name}-wal")
             is_closed = not log.exists() or not log.stat().st_size
-            if is_done and is_closed and path.absolute() not in OWN:
+            if is_done and is_closed and not _is_own(path, content):
                 NET.look(content, "the bytes of a journal whose rows are all confirmed")
     finally:
         shutil.rmtree(copy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -71,6 +72,12 @@ def test_in_a_credential_of_its_own() -> None:
     sys.stdout.write(str(config.app_token))
 
 
+def test_in_the_beginning_of_a_credential() -> None:
+    ClientConfig(account="acme", app_key="K", app_token="hunter2hunter2hunter2")
+
+    sys.stdout.write("hunter2hunte")
+
+
 def child(*arguments: str) -> None:
     subprocess.run(
         [sys.executable, "-m", "tests.planted_leaks", *arguments], capture_output=True, check=True
@@ -95,6 +102,23 @@ async def test_in_what_is_read_of_a_child() -> None:
     await process.wait()
 
 
+@pytest.mark.parametrize("is_text", [True, False], ids=["text", "bytes"])
+@pytest.mark.parametrize("way", ["read", "in_pieces", "line", "lines", "through"])
+def test_in_a_pipe_of_a_child(way: str, is_text: bool) -> None:
+    command = [sys.executable, "-m", "tests.planted_leaks", "err"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=is_text) as process:
+        pipe = process.stderr
+        assert pipe is not None
+
+        if way == "through":
+            assert len(list(pipe)) == 1
+        elif way == "in_pieces":
+            while pipe.read(5):
+                pass
+        else:
+            {"read": pipe.read, "line": pipe.readline, "lines": pipe.readlines}[way]()
+
+
 def test_in_the_arguments_of_a_child() -> None:
     subprocess.run([sys.executable, "-c", "pass", TOKEN], check=True)
 
@@ -115,6 +139,11 @@ def test_of_what_a_sandbox_said() -> None:
 
 def test_in_the_text_of_an_error() -> None:
     ConfigError(TOKEN)
+
+
+@pytest.mark.xfail(raises=LookupError, strict=True)
+def test_in_an_error_that_no_test_expects() -> None:
+    raise LookupError(TOKEN)
 
 
 def test_in_the_pickle_of_an_error() -> None:
@@ -213,6 +242,28 @@ def test_in_a_report(tmp_path: Path) -> None:
 
 def test_in_a_temporary_folder() -> None:
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "rows.tmp").open("w") as file:
+        file.write(NAME)
+
+
+def test_in_a_folder_that_is_left_behind() -> None:
+    with (Path(tempfile.mkdtemp()) / "rows.tmp").open("w") as file:
+        file.write(NAME)
+
+
+def test_in_a_folder_that_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    with (folder / "rows.tmp").open("wb") as file:
+        file.write(TOKEN.encode("utf-16"))
+
+    shutil.rmtree(folder)
+
+
+def test_in_a_file_of_the_tests_own_that_was_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("an old one")
+
+    with path.open("w") as file:
         file.write(NAME)
 
 

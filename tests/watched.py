@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import tempfile
 import warnings
@@ -19,13 +20,13 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import IO, Any, Final, get_args
 from weakref import WeakSet
 
 import pytest
 
 from tests.canaries import NET, MarkedSecrets
-from tests.left_behind import OWN, look_into_folder
+from tests.left_behind import OWN, look_into_folder, note_own
 from vtex_invoice_async import events, messages, models, outcome
 from vtex_invoice_async.config import ClientConfig, Credentials
 from vtex_invoice_async.errors import Doubt, Problem, VtexInvoiceError
@@ -43,6 +44,12 @@ SAID: Final = re.compile(
 
 OVERLAP: Final = 512
 """Bytes of what a child wrote before, looked at again with what follows."""
+
+TAILS: Final[dict[tuple[int, int], bytes]] = {}
+"""The last of what each child wrote, by its process id and the number of the pipe."""
+
+READS: Final = frozenset({"read", "read1", "readline", "readlines"})
+"""How a test may read a pipe; to go through it line by line is to call `readline`."""
 
 DEEPEST: Final = 6
 """Steps from an error to what hangs on it."""
@@ -157,6 +164,12 @@ def _watch_errors() -> None:
     _put(VtexInvoiceError, "__del__", dying)
 
 
+def look_at_failure(error: BaseException) -> None:
+    """Look at what ended a test, unless the test says so itself: it may compare whatever it likes."""
+    if isinstance(error, Exception) and not isinstance(error, AssertionError):
+        look_at_error(error)
+
+
 def look_at_error(error: BaseException) -> None:
     """Look at an error, at what hangs on it and at what caused it."""
     name = type(error).__name__
@@ -200,10 +213,32 @@ def _texts_on(value: object, seen: set[int], depth: int) -> Iterator[str | bytes
             yield from _texts_on(part, seen, depth + 1)
 
 
+class Heard:
+    """A pipe from a child, read by a test: what it reads is looked at."""
+
+    def __init__(self, pipe: IO[Any], pid: int, fd: int) -> None:
+        self._pipe = pipe
+        self._child = pid, fd
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._pipe, name)
+        return self._hearing(found) if name in READS else found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.readline, type(self._pipe.read(0))())
+
+    def _hearing(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        def heard(*args: Any) -> Any:
+            told = read(*args)
+            _look_at_piece(*self._child, told)
+            return told
+
+        return heard
+
+
 def _watch_children() -> None:
     _after(subprocess.Popen, "__init__", _look_at_child)
     real = subprocess.Popen.communicate
-    tails: dict[tuple[int, int], bytes] = {}
 
     @wraps(real)
     def communicate(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> Any:
@@ -213,10 +248,7 @@ def _watch_children() -> None:
         return told
 
     def received(self: Any, fd: int, data: bytes) -> None:
-        pid = self._transport.get_pid()
-        whole = tails.get((pid, fd), b"") + data
-        tails[pid, fd] = whole[-OVERLAP:]
-        _look_at_output(pid, fd, whole)
+        _look_at_piece(self._transport.get_pid(), fd, data)
         of_pipe(self, fd, data)
 
     of_pipe = asyncio.subprocess.SubprocessStreamProtocol.pipe_data_received
@@ -232,9 +264,21 @@ def _look_at_child(process: subprocess.Popen[Any], *_: object, **how: Any) -> No
     words = given if isinstance(given, list | tuple) else [given]
     CHILDREN[process.pid] = [os.fsencode(word) for word in words]
     NET.look(repr(words), f"the arguments of {_named(process.pid)}")
+    for fd, name in enumerate(("stdout", "stderr"), 1):
+        if (pipe := getattr(process, name, None)) is not None:
+            setattr(process, name, Heard(pipe, process.pid, fd))
     with suppress(OSError):
         line = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         NET.look(line, f"the arguments of {_named(process.pid)}")
+
+
+def _look_at_piece(pid: int, fd: int, output: str | bytes | list[Any] | None) -> None:
+    """Look at what a child wrote, together with the end of what it wrote before."""
+    pieces = output if isinstance(output, list) else [output or b""]
+    raw = b"".join(p.encode() if isinstance(p, str) else p for p in pieces)
+    whole = TAILS.get((pid, fd), b"") + raw
+    TAILS[pid, fd] = whole[-OVERLAP:]
+    _look_at_output(pid, fd, whole)
 
 
 def _look_at_output(pid: int, fd: int, output: str | bytes) -> None:
@@ -258,16 +302,10 @@ def _named(pid: int) -> str:
 
 
 def _watch_files() -> None:
-    real = pytest.TempPathFactory.mktemp
-
-    @wraps(real)
-    def mktemp(*args: Any, **kwargs: Any) -> Path:
-        folder = real(*args, **kwargs)
-        FOLDERS.append(folder)
-        return folder
-
-    _put(pytest.TempPathFactory, "mktemp", mktemp)
-    _before(tempfile.TemporaryDirectory, "cleanup", lambda it: look_into_folder(Path(it.name)))
+    _watch_folders_of(pytest.TempPathFactory, "mktemp")
+    # `TemporaryDirectory` makes and removes its folder with these.
+    _watch_folders_of(tempfile, "mkdtemp")
+    _before(shutil, "rmtree", _look_at_removed)
     for name in ("write_text", "write_bytes"):
         _after(Path, name, _note_own)
     read = pytest.CaptureFixture.readouterr
@@ -282,8 +320,26 @@ def _watch_files() -> None:
     _put(pytest.CaptureFixture, "readouterr", readouterr)
 
 
+def _watch_folders_of(owner: Any, name: str) -> None:
+    real = getattr(owner, name)
+
+    @wraps(real)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        folder = real(*args, **kwargs)
+        FOLDERS.append(Path(os.fsdecode(folder)))
+        return folder
+
+    _put(owner, name, made)
+
+
+def _look_at_removed(folder: str | bytes | Path, *_: object, **__: object) -> None:
+    path = Path(os.fsdecode(folder))
+    if any(path.is_relative_to(watched) for watched in FOLDERS):
+        look_into_folder(path)
+
+
 def _note_own(path: Path, content: str | bytes, *_: object, **__: object) -> None:
-    OWN.add(path.absolute())
+    note_own(path)
     if path.suffix == ".env" and isinstance(content, str):
         for secret in SAID.findall(content.encode()):
             NET.hide("a line of an env file", secret.decode())
@@ -303,4 +359,5 @@ def end(report: pytest.TestReport) -> list[str]:
     for title, text in report.sections:
         NET.look(text, title.lower())
     CHILDREN.clear()
+    TAILS.clear()
     return NET.ends()
