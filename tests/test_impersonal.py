@@ -105,6 +105,9 @@ def test_markup_is_cut_to_the_end(markup: str, form: Callable[[str], str]) -> No
     ("said", "told"),
     [
         ("near me>Zuleica</xNome>", "near me[removed]"),
+        ("near &lt;xNome&gt;&#xC9;rica", "near [removed]"),
+        ("near &lt;xNome&gt;&#201;rica", "near [removed]"),
+        ("near &lt;xNome&gt;&Eacute;rica", "near [removed]"),
         ("5 > 3, near <xNome>Zuleica", "5 > 3, near [removed]"),
         ("see https://developers.vtex.com/x?a=b now", "see https://developers.vtex.com/x?[removed] now"),
         ("is it https://developers.vtex.com/x ?", "is it https://developers.vtex.com/x ?"),
@@ -156,22 +159,21 @@ def test_what_was_cleared_stays_as_it_is_when_it_is_cleared_again(text: str) -> 
     assert CallError("no", message=told).message == told
 
 
-@pytest.mark.parametrize("before", ["", "<a ", "a@", "http://", "</"])
 @pytest.mark.parametrize(
     "repeated",
     [
         *("a", "1", " ", "<", "&", "%", "\\", ">", "@", "+", "-", "\u00e9", "<a", "<a ", "<a/", "<!"),
-        *("&amp;", "&lt;a", "%25", "%3A", "<a%20", "<a\\n", "\\u003Ca ", "\\\\\\\\/", '">', "x="),
+        *("&amp;", "&lt;a", "%25", "%3A", "<a%20", "<a\\n", "\\u003Ca ", "\\\\/", '">', "x="),
         *("http://", "https://a?", "a@", "a@b.", "a.b", "1.", "1111 ", "(11) 9999", "11.222.333/"),
         *("12345678901 ", "98765432100 ", "987.654.321-", "11222333000182 "),
     ],
 )  # fmt: skip
-def test_no_text_takes_more_time_than_its_length_asks_for(repeated: str, before: str) -> None:
-    text = (before + repeated * 100_000)[:100_000]
+def test_no_text_takes_more_time_than_its_length_asks_for(repeated: str) -> None:
+    text = (repeated * 100_000)[:100_000]
 
     began = time.process_time()
     impersonal(text)
     seconds = time.process_time() - began
 
-    # It takes 0.04 s at most; what looks at every pair of characters would take minutes.
+    # It takes 0.04 s at most; to begin anew at every character would take many seconds.
     assert seconds < 0.5

@@ -37,7 +37,7 @@ _CONTENT: Final = re.compile(
     rf"""
     (?: {LT} {NAME} (?: {SPACE} | {SLASH} )*+ {GT} | {QUOTE} {GT} )
         (?: \w | {LT}  # a space follows where a message only names a field or a type
-          | &(?: \#(?:19|2[0-5])\d | \#xC|\#xD|\#xE|\#xF | \w{{5,6}} );  # an accented letter
+          | &(?: \#(?:19|2[0-5])\d | \#x[C-F][\dA-F] | \w{{5,6}} );  # an accented letter
           | %(?:25)*+C3 | \\{{1,4}}u00[C-F]
         )
     | {LT} {NAME} {SPACE}++ {NAME} {SPACE}*+ (?: = | %(?:25)*+3D | \\{{1,4}}u003D )  # an attribute
