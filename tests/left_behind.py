@@ -15,8 +15,9 @@ from typing import Final
 
 from tests.canaries import NET
 
-OWN: Final[dict[Path, bytes]] = {}
-"""What tests wrote with `write_text` or `write_bytes`, which the package uses nowhere: its digest."""
+OWN: Final[dict[Path, tuple[int, bytes]]] = {}
+"""What tests wrote with `write_text` or `write_bytes`, which the package uses nowhere: the length and
+the digest of it."""
 
 HEADER: Final = b"SQLite format 3\0"
 LOGS: Final = ("-wal", "-shm")
@@ -26,13 +27,14 @@ def note_own(path: Path) -> None:
     """Take what stands in a file now for what the test wrote."""
     with suppress(OSError):
         if path.is_file():
-            OWN[path.absolute()] = _digest(path.read_bytes())
+            content = path.read_bytes()
+            OWN[path.absolute()] = len(content), _digest(content)
 
 
-def _is_own(path: Path, content: bytes) -> bool:
-    """Whether the test wrote a file, and nobody has written into it since."""
-    noted = OWN.get(path.absolute())
-    return noted is not None and noted == _digest(content)
+def _of_others(path: Path, content: bytes) -> bytes:
+    """Return what follows what the test wrote, or everything, where that was overwritten."""
+    length, digest = OWN.get(path.absolute(), (0, b""))
+    return content[length:] if _digest(content[:length]) == digest else content
 
 
 def _digest(content: bytes) -> bytes:
@@ -50,8 +52,8 @@ def look_into_folder(folder: Path) -> None:
                 _look_into_journal(path, content)
             elif path.name.endswith(LOGS):
                 NET.look(content, f"the log {path.suffix} of a journal", for_people=False)
-            elif not _is_own(path, content):
-                NET.look(content, f"the file *{path.suffix}")
+            else:
+                NET.look(_of_others(path, content), f"the file *{path.suffix}")
 
 
 def _look_into_journal(path: Path, content: bytes) -> None:
@@ -66,8 +68,9 @@ def _look_into_journal(path: Path, content: bytes) -> None:
             is_done = _look_into_tables(copy / "journal")
             log = path.with_name(f"{path.name}-wal")
             is_closed = not log.exists() or not log.stat().st_size
-            if is_done and is_closed and not _is_own(path, content):
-                NET.look(content, "the bytes of a journal whose rows are all confirmed")
+            if is_done and is_closed:
+                rest = _of_others(path, content)
+                NET.look(rest, "the bytes of a journal whose rows are all confirmed")
     finally:
         shutil.rmtree(copy)
 

@@ -267,6 +267,14 @@ def test_in_a_file_of_the_tests_own_that_was_overwritten(tmp_path: Path) -> None
         file.write(NAME)
 
 
+def test_in_what_was_added_to_a_file_of_the_tests_own(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{CUSTOMER} {EMBEDDED}\n")
+
+    with path.open("a") as file:
+        file.write(TOKEN)
+
+
 async def test_allowed_are_the_body_of_what_is_not_confirmed_and_a_journal_without_one(
     tmp_path: Path,
 ) -> None:
@@ -277,6 +285,14 @@ async def test_allowed_are_the_body_of_what_is_not_confirmed_and_a_journal_witho
 
 def test_allowed_is_a_file_of_the_tests_own(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(f"{CUSTOMER} {EMBEDDED} {TOKEN}")
+
+
+def test_allowed_is_to_add_to_a_file_of_the_tests_own(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{CUSTOMER} {EMBEDDED} {TOKEN}\n")
+
+    with path.open("a") as file:
+        file.write("{}")
 
 
 def test_allowed_is_what_a_sandbox_says_to_open_it() -> None:

@@ -62,6 +62,7 @@ PLACES: Final = {
     "in_a_folder_that_is_left_behind": "the name in an embedded invoice in the file *.tmp",
     "in_a_folder_that_is_removed": "a sandbox's token in the file *.tmp",
     "in_a_file_of_the_tests_own_that_was_overwritten": "the name in an embedded invoice in the file *.html",
+    "in_what_was_added_to_a_file_of_the_tests_own": "a sandbox's token in the file *.jsonl",
 }
 """What each planted test leaks, and what the net is to say of it."""
 
