@@ -215,10 +215,11 @@ LARGE: Final = {
 
 @pytest.mark.parametrize("content", LARGE.values(), ids=LARGE)
 @pytest.mark.parametrize("read", [read_json_lines, read_tracking])
-def test_a_megabyte_of_anything_is_read_within_a_second(content: bytes, read: Any) -> None:
+def test_a_megabyte_of_anything_is_read_in_no_time(content: bytes, read: Any) -> None:
+    """It takes some 0.3 s of the processor; what was not linear took 15."""
     before = time.process_time()
 
     for _ in read(io.BytesIO(content), OrdersApi.OMS):
         pass
 
-    assert time.process_time() - before < 1
+    assert time.process_time() - before < 5

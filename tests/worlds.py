@@ -9,6 +9,7 @@ import asyncio
 import errno
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -174,10 +175,7 @@ class World:
                         client,
                         journal,
                         resend_input=self.witness.expected.resend_input,
-                        # The dead tell nothing, though their tasks take a moment to end.
-                        watch=lambda event: (
-                            store is self.witness.store and self.witness.hear(event)
-                        ),
+                        watch=partial(self._hear, store),
                         clock=lambda: life.boot,
                     )
                     summary = await self._go(life, runner)
