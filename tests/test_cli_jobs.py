@@ -81,7 +81,7 @@ async def test_the_journal_of_an_account_is_one_for_all_of_its_files(
     assert_counts(ended, 0, planned=3, confirmed=3, already_confirmed=1)
     journal = Path(ended.summary["journal"])
     assert journal.parent == tmp_path / "state" / "vtex-invoice"
-    assert re.fullmatch(r"sandbox@127\.0\.0\.1-\d+-oms\.db", journal.name)
+    assert re.fullmatch(r"sandbox-[0-9a-f]{6}@127\.0\.0\.1-\d+-oms\.db", journal.name)
     told = await run("status", environ=environ)
     assert "confirmed" in told.stderr
 
@@ -267,7 +267,7 @@ async def test_a_journal_of_another_account_is_refused(sandbox: Sandbox, tmp_pat
         environ = shop.environ | changes
         ended = await run("resume", "--journal", shop.journal, environ=environ)
         assert ended.code == 65, ended.stderr
-        assert "the journal is for sandbox at" in ended.stderr
+        assert f"the journal is for {sandbox.account} at" in ended.stderr
 
 
 async def test_status_needs_no_credentials(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ async def test_26_the_sellers_own_order_id_is_told_however_it_was_confirmed() ->
     (order,) = Sandbox(orders=1).orders
     order = evolve(order, seller_order_id="seller-01")
     job = job_for(order)
-    for fault in (answered(503), Fault(do=Do.DELAY, on=POSTED, nth=(1,))):
+    for fault in (answered(503), Fault(do=Do.DELAY, on=POSTED, nth=(1,), seconds=0.01)):
         async with Sandbox(orders=[order], faults=[evolve(fault, acted=True)]) as sandbox:
             config = evolve(sandbox.config, retry=brief(settle_window=0.05))
             async with VtexInvoiceClient(config) as client:

@@ -279,7 +279,7 @@ def test_a_plan_is_read_from_json() -> None:
         ({"fault": []}, "a plan of faults is"),
         ({"faults": [{"do": "explode", "nth": [1]}]}, "faults[0].do"),
         ({"faults": [{"do": "close", "nth": [1], "when": 1}]}, "when"),
-        ({"faults": None}, "faults a list"),
+        ({"faults": None}, "faults must be a list"),
         ({"faults": [], "seed": "7"}, "seed must be a whole number"),
         ({"faults": [{"do": "close"}]}, "nth, or a rate"),
         ({"faults": [{"do": "close", "rate": 2}]}, "rate is from 0 to 1"),

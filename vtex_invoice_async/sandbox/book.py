@@ -154,6 +154,7 @@ class OrderBook:
             return self._refusal_again(invoice, same_type=same, document=document)
         sold, value = state.total(OUTPUT), invoice.invoice_value
         if invoice.type is INPUT:
+            # Every return counts, refunded or not: VTEX adds up receipts (known issue 1380918).
             left = sold - state.total(INPUT)
             return refusals.refund_above(left, document=document) if value > left else None
         early = state.status in EARLY and not state.has(OUTPUT)

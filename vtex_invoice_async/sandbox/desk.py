@@ -40,7 +40,7 @@ Handler = Callable[[web.Request, Fault | None], Awaitable[web.Response]]
 
 DOCUMENT: Final = "/api/orders/"
 # These change what the book says, or the account, and leave the connection alone.
-QUIET: Final = frozenset({Do.LAG, Do.STALE, Do.PARTIAL, Do.LIMIT, Do.REVOKE})
+QUIET: Final = frozenset({Do.LAG, Do.STALE, Do.PARTIAL, Do.LIMIT, Do.REVOKE, Do.RESTORE})
 
 _RECEIPTS: Final = converter(OrdersApi.OMS)
 
@@ -79,6 +79,7 @@ class Desk:
     ) -> None:
         self.book = book
         self._faults = faults
+        self._limit = limit
         self._bucket = Bucket(limit)
         self._credentials = credentials
         self._roles = roles
@@ -98,7 +99,9 @@ class Desk:
         }
 
     def open(self) -> None:
-        """Tell the time by the running loop from now on."""
+        """Tell the time by the running loop from now on; the account is as it was at first."""
+        self._revoked = False
+        self._bucket = Bucket(self._limit)
         self._stopped = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
         self._began = (datetime.now(UTC), self._clock())
@@ -169,12 +172,19 @@ class Desk:
     def _change_account(self, fault: Fault | None) -> None:
         if fault is None:
             return
-        if fault.do is Do.REVOKE:
-            self._revoked = True
+        if fault.do in {Do.REVOKE, Do.RESTORE}:
+            self._revoked = fault.do is Do.REVOKE
         if fault.do is Do.LIMIT:
-            before = self._bucket.limit or Limit(per_second=1)
-            after = evolve(before, per_second=fault.per_second) if fault.per_second else None
-            self._bucket.limit = after
+            self._change_limit(fault)
+
+    def _change_limit(self, fault: Fault) -> None:
+        before = self._bucket.limit
+        if before is None or not fault.per_second:
+            # What an earlier limit left is no matter of this one.
+            self._bucket = Bucket(None)
+        if fault.per_second:
+            limit = evolve(before or Limit(per_second=1), per_second=fault.per_second)
+            self._bucket.limit = limit if fault.burst is None else evolve(limit, burst=fault.burst)
 
     def _refusal(self, operation: str, request: web.Request, body: bytes) -> web.Response | None:
         document = _is_document(request)
@@ -202,7 +212,11 @@ class Desk:
             return no(invoice)
         order_id = request.match_info["order"]
         lag = fault.seconds if fault is not None and fault.do is Do.LAG else 0
-        return _answer(self.book.invoice(order_id, invoice, self.now(), document=document, lag=lag))
+        result = self.book.invoice(order_id, invoice, self.now(), document=document, lag=lag)
+        if document and isinstance(result, Receipt):
+            # https://developers.vtex.com/docs/api-reference/orders-api-pii-version#post-/api/orders/pvt/document/-orderId-/invoices
+            result = evolve(result, raw_date=(result.raw_date or "").replace("+00:00", "Z"))
+        return _answer(result)
 
     async def _send_tracking(self, request: web.Request, _: Fault | None) -> web.Response:
         tracking = read_tracking_info(await request.read(), request.content_type)

@@ -6,16 +6,18 @@
       {"nth": [100], "do": "limit", "per_second": 50}]}
 
 Each request is matched against the faults in their order; the first that is due happens to it,
-unless its credentials, its role or the rate limit already refuse it.
+unless its credentials, its role or the rate limit already refuse it. Another that is due at the
+same request has had its turn.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from threading import Lock
+from types import UnionType
 from typing import Final
 
 from attrs import define, field, frozen
@@ -48,7 +50,15 @@ OPERATIONS: Final = (
 
 
 class Do(StrEnum):
-    """What happens to a request."""
+    """What happens to a request, and which fields of its `Fault` say more.
+
+    `close`, `reset`, `hang`: no answer. `cut` (*at*), `cut_request` (*at*): an end amid the answer,
+    or amid the request. `answer` (*status*, *body*, *headers*), `raw` (*body*): something else.
+    `delay` (*seconds*), `late` (*seconds*): the answer, or VTEX itself, takes its time.
+    `limit` (*per_second*, *burst*), `revoke`, `restore`: from now on, whatever becomes of the plan.
+    `lag` (*seconds*) of `notify_invoice`, `stale` and `partial` (*headers*) of `get_order`: what an
+    order shows.
+    """
 
     CLOSE = "close"
     """The connection ends without an answer."""
@@ -83,6 +93,9 @@ class Do(StrEnum):
     REVOKE = "revoke"
     """From now on the credentials are refused."""
 
+    RESTORE = "restore"
+    """From now on they are accepted again, by this request already."""
+
     LAG = "lag"
     """The invoice shows on the order only *seconds* later."""
 
@@ -95,19 +108,25 @@ class Do(StrEnum):
 
 @frozen(kw_only=True)
 class Fault:
-    """One thing that goes wrong: at the *nth* matching requests, or at a *rate* of them."""
+    """One thing that goes wrong: at the *nth* matching requests, or at a *rate* of them.
+
+    *on* is `notify_invoice`, `send_tracking`, `update_tracking_status`, `get_order`,
+    `start_handling`, `cancel_order`, or `*` for all of them; *order_id* is one order of which they
+    are. *acted* is whether VTEX has acted before it happens. `Do` says which of the other fields
+    are read. What makes no sense, or could never happen, is a `ValueError`.
+    """
 
     do: Do
     on: str = "*"
-    """An operation by its name, such as `notify_invoice`; `*` for every one."""
-
     order_id: str | None = None
-    nth: tuple[int, ...] = ()
+    nth: Sequence[int] = ()
     """Counted from 1, among the requests that match."""
 
     rate: float = 0
+    """From 0 to 1."""
+
     acted: bool = False
-    """Whether VTEX has acted before it happens."""
+    """Before a `cut` it always has, before a `late` it never has."""
 
     at: int = 0
     seconds: float = 0
@@ -115,27 +134,70 @@ class Fault:
     body: str = ""
     headers: Mapping[str, str] = field(factory=dict)
     per_second: float = 0
+    """Of a `limit`; 0 lifts it."""
+
+    burst: float | None = None
+    """Of a `limit`: how many may be sent at once. None leaves it as it was, at first 20."""
 
     def __attrs_post_init__(self) -> None:
-        if self.on not in OPERATIONS:
-            raise ValueError(f"on must be one of {', '.join(OPERATIONS)}")
-        if not 0 <= self.rate <= 1 or not all(n >= 1 for n in self.nth):
-            raise ValueError("rate is from 0 to 1, and nth counts from 1")
-        if not self.nth and not self.rate:
-            raise ValueError("give nth, or a rate above 0")
-        if self.at < 0 or not all(0 <= n <= MOST for n in (self.seconds, self.per_second)):
-            raise ValueError(f"at, seconds and per_second are not below 0, nor above {MOST:.0e}")
-        self._check_answer()
+        # What is of another kind cannot be looked at more closely.
+        found = [*self._wrong_kinds()] or [*self._wrong_values(), *self._wrong_together()]
+        if found:
+            raise ValueError("; ".join(found))
 
-    def _check_answer(self) -> None:
-        if self.do is Do.RAW and not all(ord(character) < 256 for character in self.body):
-            raise ValueError("the body of raw holds bytes: characters up to \\u00ff")
+    def _wrong_kinds(self) -> Iterator[str]:
+        for name, (kinds, words) in _KINDS.items():
+            value = getattr(self, name)
+            # A bool is an int, and no number.
+            if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+                yield f"{name} must be {words}"
+        if isinstance(self.nth, str | bytes) or not (
+            isinstance(self.nth, Sequence) and all(type(n) is int for n in self.nth)
+        ):
+            yield "nth must be whole numbers, such as (1,)"
+        if not isinstance(self.headers, Mapping) or not all(
+            isinstance(text, str) for pair in self.headers.items() for text in pair
+        ):
+            yield 'headers must be text by name, such as {"Retry-After": "1"}'
+
+    def _wrong_values(self) -> Iterator[str]:
+        if self.on not in OPERATIONS:
+            yield f"on must be one of {', '.join(OPERATIONS)}"
+        if not 0 <= self.rate <= 1:
+            yield "rate is from 0 to 1"
+        if not all(n >= 1 for n in self.nth):
+            yield "nth counts from 1"
+        if self.at < 0:
+            yield "at is not below 0"
+        for name in ("seconds", "per_second"):
+            if not 0 <= getattr(self, name) <= MOST:
+                yield f"{name} is not below 0, nor above {MOST:.0e}"
+        if self.burst is not None and not 1 <= self.burst <= MOST:
+            yield f"burst is from 1 to {MOST:.0e}"
+        yield from self._wrong_answer()
+
+    def _wrong_answer(self) -> Iterator[str]:
         if not 100 <= self.status <= 999:
-            raise ValueError("status has three digits")
+            yield "status has three digits"
         if LONE_SURROGATE.search(self.body):
-            raise ValueError("body holds half of a surrogate pair")
+            yield "body holds half of a surrogate pair"
         if not all(_NAME.fullmatch(k) and _VALUE.fullmatch(v) for k, v in self.headers.items()):
-            raise ValueError("headers hold what no header can carry")
+            yield "headers hold what no header can carry"
+        if self.do is Do.RAW and not all(ord(character) < 256 for character in self.body):
+            yield "the body of raw holds bytes: characters up to \\u00ff"
+
+    def _wrong_together(self) -> Iterator[str]:
+        if not self.nth and self.rate == 0:
+            yield "give nth, or a rate above 0"
+        able = _ABLE.get(self.do)
+        if able is not None and self.on not in {"*", able}:
+            yield f"{self.do} happens to {able} alone: on must be that, or *"
+        if self.do in {Do.DELAY, Do.LATE, Do.LAG} and self.seconds == 0:
+            yield f"{self.do} needs seconds above 0"
+        if self.do in {Do.CUT_REQUEST, Do.REVOKE} and self.acted:
+            yield f"acted must be false: VTEX does not act on what meets {self.do}"
+        if self.do is Do.LIMIT and self.burst is not None and self.per_second == 0:
+            yield "burst needs per_second above 0, for 0 lifts the limit"
 
     def concerns(self, operation: str, order_id: str) -> bool:
         """Whether a request is one of those that this may happen to."""
@@ -144,6 +206,20 @@ class Fault:
             self.on in {"*", operation} and operation == able and self.order_id in {None, order_id}
         )
 
+
+_KINDS: Final[Mapping[str, tuple[type | UnionType, str]]] = {
+    "do": (Do, f"a Do: {', '.join(Do)}"),
+    "on": (str, "text"),
+    "order_id": (str | None, "text, or None"),
+    "rate": (int | float, "a number"),
+    "acted": (bool, "true or false"),
+    "at": (int, "a whole number"),
+    "seconds": (int | float, "a number"),
+    "status": (int, "a whole number"),
+    "body": (str, "text"),
+    "per_second": (int | float, "a number"),
+    "burst": (int | float | None, "a number, or None"),
+}
 
 # What only one operation can suffer.
 _ABLE: Final = {Do.STALE: "get_order", Do.PARTIAL: "get_order", Do.LAG: "notify_invoice"}
@@ -205,11 +281,17 @@ def _told(error: BaseException, kind: type[object] | None) -> str:
 
 def read_plan(document: object, seed: int | None = None) -> FaultPlan:
     """Return the plan that a JSON *document* describes; *seed* goes before its own."""
-    if not isinstance(document, dict) or not set(document) <= {"seed", "faults"}:
-        raise ConfigError('a plan of faults is {"seed": ..., "faults": [...]}')
+    form = 'a plan of faults is {"seed": ..., "faults": [...]}'
+    if not isinstance(document, dict):
+        raise ConfigError(form)
+    unknown = ", ".join(repr(key) for key in document if key not in {"seed", "faults"})
+    if unknown:
+        raise ConfigError(f"{form}, not {printable(unknown, 200)}")
     own, rows = document.get("seed", 0), document.get("faults", [])
-    if type(own) is not int or not isinstance(rows, list):
-        raise ConfigError("a plan of faults: seed must be a whole number, faults a list")
+    if type(own) is not int:
+        raise ConfigError("a plan of faults: seed must be a whole number")
+    if not isinstance(rows, list):
+        raise ConfigError("a plan of faults: faults must be a list")
     try:
         faults = _CONVERTER.structure(rows, tuple[Fault, ...])
     except BaseValidationError as error:
@@ -246,4 +328,4 @@ _CONVERTER.register_structure_hook(str, encodings.exactly(str, "text"))
 _CONVERTER.register_structure_hook(Do, _do)
 _CONVERTER.register_structure_hook(bool, encodings.exactly(bool, "true or false"))
 _CONVERTER.register_structure_hook(float, _number)
-_CONVERTER.register_structure_hook_func(lambda kind: kind == tuple[int, ...], _numbers)
+_CONVERTER.register_structure_hook_func(lambda kind: kind == Sequence[int], _numbers)

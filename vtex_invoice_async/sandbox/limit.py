@@ -19,7 +19,11 @@ MOST: Final = 1e9
 
 @frozen(kw_only=True)
 class Limit:
-    """How many requests the account may send; what makes no sense is a `ConfigError`."""
+    """How many requests the account may send; what makes no sense is a `ConfigError`.
+
+    *burst* requests, 20 by default, before the first 429, and *per_second* from then on. A 429 asks
+    to wait *retry_after* seconds; where it *tells*, every answer says how much is left.
+    """
 
     per_second: float
     """How many come back in a second; 0 gives none back."""

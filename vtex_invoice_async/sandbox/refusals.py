@@ -25,7 +25,9 @@ __all__ = [
     "METHOD_NOT_ALLOWED",
     "ORDER_NOT_FOUND",
     "ORDER_NOT_FOUND_DOCUMENT",
+    "REQUEST",
     "ROUTE_NOT_FOUND",
+    "TRACE",
     "TRACKING_NUMBER_MISSING",
     "UNAUTHORIZED",
     "UNAUTHORIZED_DOCUMENT",
@@ -42,7 +44,9 @@ __all__ = [
     "wrong_status",
 ]
 
-_TRACE: Final = "00-05464ee431d13f81b4fc065592acf694-d46dfbd48c924961-00"
+TRACE: Final = "00-05464ee431d13f81b4fc065592acf694-d46dfbd48c924961-00"
+REQUEST: Final = "f19875630eac47a588b2e32250292f4a"
+"""The ids of VTEX's examples; over the wire each answer has one of its own."""
 
 
 @frozen(kw_only=True)
@@ -62,7 +66,7 @@ def _problem(status: int, section: str, title: str, **more: object) -> Refusal:
     kind = f"https://tools.ietf.org/html/{section}"
     return Refusal(
         status=status,
-        body={"type": kind, "title": title, "status": status, "traceId": _TRACE, **more},
+        body={"type": kind, "title": title, "status": status, "traceId": TRACE, **more},
     )
 
 
@@ -82,7 +86,7 @@ ROUTE_NOT_FOUND: Final = Refusal(
         "code": "NotFound",
         "message": "Route not found",
         "source": "Vtex.Kube.Router",
-        "requestId": "f19875630eac47a588b2e32250292f4a",
+        "requestId": REQUEST,
     },
 )
 

@@ -20,7 +20,12 @@ _CHOICES: Final = {"duplicates": Duplicates, "early": Early, "above_value": Abov
 
 @frozen(kw_only=True)
 class Rules:
-    """The disputed behaviours; what is given makes sense, or is a `ConfigError`."""
+    """The disputed behaviours; what is given makes sense, or is a `ConfigError`.
+
+    *duplicates* is `documented`, `refresh`, `reject`, `conflict` or `apply_again`; *early* `take` or
+    `refuse`; *above_value* `refuse` or `take`. *settle_delay* and *read_lag* are seconds until an
+    invoice is verified, and until its order shows it; `math.inf` is never.
+    """
 
     duplicates: Duplicates = "documented"
     """What becomes of an invoice number that its order has already.

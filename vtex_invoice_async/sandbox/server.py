@@ -10,6 +10,7 @@ from functools import partial
 from threading import Lock
 from types import TracebackType
 from typing import Final, Self, TypeVar
+from uuid import uuid4
 
 import orjson
 from aiohttp import web
@@ -35,6 +36,7 @@ from vtex_invoice_async.sandbox.refusals import Refusal
 from vtex_invoice_async.sandbox.remarks import Remark
 from vtex_invoice_async.sandbox.rules import AboveValue, Duplicates, Early, Rules
 from vtex_invoice_async.sandbox.thread import LoopThread
+from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["Sandbox"]
 
@@ -45,7 +47,6 @@ HOST: Final = "127.0.0.1"
 SHUTDOWN: Final = 0.5
 """Seconds that a request in the works may still take when the sandbox ends."""
 
-ACCOUNT: Final = "sandbox"
 RECORD: Final = "/_sandbox/applied"
 OMS: Final = "/api/oms/pvt/orders/{order}"
 DOCUMENT: Final = "/api/orders/pvt/document/{order}"
@@ -74,7 +75,7 @@ class Sandbox:
     `async with` serves in the running event loop, a plain `with` in a thread and a loop of its
     own, beside code of any kind: any thread may then read it, and `add` and `change_value`. It is
     one block at a time (ConfigError); one that has ended may be entered again, and goes on with
-    the same orders.
+    the same account and orders, with credentials that are valid and with its own *limit*.
 
     *orders* is how many to generate, the same for the same *seed*, or the orders themselves.
     *latency* is added before each answer, in seconds. *roles* are those of its credentials,
@@ -82,8 +83,6 @@ class Sandbox:
     `ConfigError`. *settle_delay*, *read_lag*, *duplicates*, *early* and *above_value* are the
     fields of `Rules`, which says what they do.
     """
-
-    account: Final = ACCOUNT
 
     def __init__(
         self,
@@ -117,7 +116,7 @@ class Sandbox:
             self.book,
             faults=self.faults,
             limit=limit_of(limit),
-            credentials=self._open_account(),
+            credentials=self._open_account(seed),
             roles=roles_of(roles),
             latency=latency_of(latency),
         )
@@ -126,9 +125,13 @@ class Sandbox:
         self._thread: LoopThread | None = None
         self._entered = Lock()  # held for as long as a block lasts
 
-    def _open_account(self) -> tuple[Mapping[str, str], ...]:
-        """Make the secrets of this account, and return the headers that prove to know them."""
-        self.app_key = f"vtexappkey-{ACCOUNT}-{secrets.token_hex(3).upper()}"
+    def _open_account(self, seed: int) -> tuple[Mapping[str, str], ...]:
+        """Make an account and its secrets, and return the headers that prove to know them."""
+        # For its errors: the same for the same seed, and no part of what is drawn for the book.
+        self._ids = random.Random(seed)  # noqa: S311  not secrets
+        # Its own, so that the journal of another sandbox never fits: a port may be used again.
+        self.account = f"sandbox-{uuid4().hex[:6]}"
+        self.app_key = f"vtexappkey-{self.account}-{secrets.token_hex(3).upper()}"
         self.app_token = secrets.token_urlsafe(48)
         self.user_token = secrets.token_urlsafe(48)
         self.control_token = secrets.token_urlsafe(24)
@@ -150,12 +153,19 @@ class Sandbox:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The `VTEX_...` variables that point a client at it."""
+        """The `VTEX_...` variables that point a client at it, on the OMS paths.
+
+        They are all that `ClientConfig.from_env` reads: laid over another environment, they leave
+        none of its own. What is empty counts as absent.
+        """
         return {
             "VTEX_ACCOUNT": self.account,
             "VTEX_APP_KEY": self.app_key,
             "VTEX_APP_TOKEN": self.app_token,
+            "VTEX_USER_TOKEN": "",
+            "VTEX_ENVIRONMENT": "",
             "VTEX_BASE_URL": self.url,
+            "VTEX_ORDERS_API": OrdersApi.OMS.value,
         }
 
     @property
@@ -285,6 +295,20 @@ class Sandbox:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await self._guarded(request, handler)
+        if isinstance(response, web.Response) and response.status >= 400:
+            self._tell_apart(response)
+        return response
+
+    def _tell_apart(self, response: web.Response) -> None:
+        """Give an error body that has an id one that no other has."""
+        if isinstance(response.body, bytes):
+            digits = f"{self._ids.getrandbits(192):048x}"
+            trace = f"00-{digits[:32]}-{digits[32:]}-00"
+            body = response.body.replace(refusals.TRACE.encode(), trace.encode())
+            response.body = body.replace(refusals.REQUEST.encode(), digits[:32].encode())
+
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         # A page in a browser may be told that its own host is this one (DNS rebinding).
         if not _is_ours(request):
             return no(Refusal(status=421, body="This sandbox answers on loopback only"))
