@@ -88,6 +88,7 @@ async def test_the_demo_ends_with_json_on_stdout_and_speaks_to_people_on_stderr(
         ["send", "FILE", "--env-file", "not-there.env"],
         ["demo", "--orders", "0"],
         ["sandbox", "--orders-for", "not-there.jsonl"],
+        ["sandbox", "--orders-for", "FILE", "--orders", "100"],
     ],
     ids=" ".join,
 )
@@ -165,7 +166,7 @@ async def test_an_option_goes_before_the_environment_and_that_before_the_file(
 async def test_the_sandbox_says_in_lines_to_paste_where_it_listens() -> None:
     async with started("sandbox", "--orders", 7) as server:
         assert server.stdout is not None
-        lines = [(await server.stdout.readline()).decode() for _ in range(5)]
+        lines = [(await server.stdout.readline()).decode() for _ in range(7)]
         server.send_signal(signal.SIGINT)
         served = await ending(server)
 
@@ -176,6 +177,8 @@ async def test_the_sandbox_says_in_lines_to_paste_where_it_listens() -> None:
         "VTEX_ACCOUNT",
         "VTEX_APP_KEY",
         "VTEX_APP_TOKEN",
+        "VTEX_USER_TOKEN",
+        "VTEX_ENVIRONMENT",
         "VTEX_BASE_URL",
         "VTEX_ORDERS_API",
     }
@@ -184,6 +187,26 @@ async def test_the_sandbox_says_in_lines_to_paste_where_it_listens() -> None:
     assert served.stdout == ""
     assert exported["VTEX_APP_TOKEN"] not in served.stderr
     assert "Orders: 7, such as " in served.stderr
+
+
+async def test_a_sandbox_says_as_json_which_dialect_it_was_asked_for() -> None:
+    async with started("sandbox", "--orders-api", "pii", "--json") as server:
+        assert server.stdout is not None
+        said = json.loads(await server.stdout.readline())
+        server.send_signal(signal.SIGINT)
+        await ending(server)
+
+    assert said["orders_api"] == "pii"
+
+
+async def test_a_sandbox_without_orders_names_none() -> None:
+    async with started("sandbox", "--orders", 0) as server:
+        assert server.stdout is not None
+        await server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        served = await ending(server)
+
+    assert "Orders: 0. Stop with Ctrl-C." in served.stderr
 
 
 async def test_a_sandbox_on_a_port_that_is_taken_says_so_in_one_line() -> None:

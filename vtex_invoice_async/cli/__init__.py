@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import click
+from click.core import ParameterSource
 
 from vtex_invoice_async.errors import ConfigError, JournalError, VtexInvoiceError
 from vtex_invoice_async.vocabulary import OrdersApi
@@ -260,13 +261,26 @@ def track(context: click.Context, /, **_: object) -> int:
 
 @main.command()
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0 picks a free one.")
-@click.option("--orders", type=click.IntRange(0, 1_000_000), default=100, show_default=True)
+@click.option(
+    "--orders",
+    type=click.IntRange(0, 1_000_000),
+    default=100,
+    show_default=True,
+    help="How many to make up; every tenth is ready-for-handling, the others in handling.",
+)
 @click.option(
     "--orders-for",
     type=click.Path(exists=True, dir_okay=False),
-    help="Serve orders that the invoices of this file fit on.",
+    metavar="FILE",
+    help="Serve the orders that the invoices of this file fit on, and no others.",
 )
-@click.option("--orders-api", type=click.Choice([str(api) for api in OrdersApi]), default="oms")
+@click.option(
+    "--orders-api",
+    type=click.Choice([str(api) for api in OrdersApi]),
+    default="oms",
+    show_default=True,
+    help="The dialect of FILE and of the VTEX_ORDERS_API that is printed; every path is served.",
+)
 @click.option("--seed", type=int, help="The same seed makes the same orders and faults.")
 @click.option(
     "--faults",
@@ -316,6 +330,12 @@ def track(context: click.Context, /, **_: object) -> int:
 @click.pass_context
 def sandbox(context: click.Context, /, **_: object) -> int:
     """Serve a VTEX to test against, on loopback, until interrupted."""
+    if context.params["orders_for"] is not None and _is_given(context, "orders"):
+        raise click.UsageError("give --orders or --orders-for, and not both")
     from vtex_invoice_async.cli.sandbox import SandboxOptions, run_sandbox
 
     return run_sandbox(SandboxOptions(**context.params))
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE

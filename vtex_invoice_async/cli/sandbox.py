@@ -93,6 +93,7 @@ async def _serve(options: SandboxOptions, orders: int | list[Order], faults: Fau
             said = {
                 "url": sandbox.url,
                 "account": sandbox.account,
+                "orders_api": options.orders_api,
                 "app_key": sandbox.app_key,
                 "app_token": sandbox.app_token,
                 "control_token": sandbox.control_token,
@@ -103,9 +104,8 @@ async def _serve(options: SandboxOptions, orders: int | list[Order], faults: Fau
                 "".join(f"export {name}={value}\n" for name, value in environ.items()), nl=False
             )
             some = ", ".join(order.order_id for order in sandbox.orders[:3])
-            click.echo(
-                f"Orders: {len(sandbox.book):,}, such as {some}. Stop with Ctrl-C.", err=True
-            )
+            such = f", such as {some}" if some else ""
+            click.echo(f"Orders: {len(sandbox.book):,}{such}. Stop with Ctrl-C.", err=True)
         await stopped.wait()
         click.echo(f"Invoices taken: {sandbox.applied.total():,}", err=True)
     return 0
