@@ -108,6 +108,37 @@ def test_tests_of_anyio_have_it(pytester: pytest.Pytester) -> None:
     ended.assert_outcomes(passed=1)
 
 
+def test_tests_of_unittest_have_it_by_a_fixture_of_their_own(pytester: pytest.Pytester) -> None:
+    text = """
+        import unittest
+
+
+        @pytest.mark.vtex_sandbox(orders=2)
+        class TestShop(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def serve(self, vtex_sandbox):
+                self.sandbox = vtex_sandbox
+
+            def test_one(self):
+                asyncio.run(invoice(self.sandbox))
+                self.assertEqual(len(self.sandbox.orders), 2)
+    """
+
+    ended = run(pytester, IMPORTS + textwrap.dedent(text))
+
+    ended.assert_outcomes(passed=1)
+
+
+def test_it_is_loaded_by_its_name_where_autoload_is_off(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    ended = run(pytester, PLAIN, "-p", "vtex_invoice_async.pytest_plugin")
+
+    ended.assert_outcomes(passed=3)
+
+
 def test_the_nearest_mark_says_what_the_sandbox_is_like(pytester: pytest.Pytester) -> None:
     text = """
         pytestmark = pytest.mark.vtex_sandbox(orders=3, seed=7, latency=0.01)
