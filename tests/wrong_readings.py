@@ -28,23 +28,23 @@ from vtex_invoice_async.vocabulary import OrdersApi
 # What an answer proves.
 
 
-@wrong(Verdict.DOUBLED, seed=2)
+@wrong(Verdict.DOUBLED, seed=14)
 def sends_again_after_a_503(patch: pytest.MonkeyPatch) -> None:
     """VTEX's circuit breaker answers 503, and so does a gateway behind which VTEX has acted."""
     _takes_as_not_sent(patch, lambda reply: reply.status == 503)
 
 
-@wrong(Verdict.DOUBLED, seed=2)
+@wrong(Verdict.DOUBLED, seed=14)
 def sends_again_after_any_500(patch: pytest.MonkeyPatch) -> None:
     _takes_as_not_sent(patch, lambda reply: reply.status >= 500)
 
 
-@wrong(Verdict.DOUBLED, seed=14)
+@wrong(Verdict.DOUBLED, seed=3)
 def sends_again_after_a_409(patch: pytest.MonkeyPatch) -> None:
     _takes_as_not_sent(patch, lambda reply: reply.status == 409)
 
 
-@wrong(Verdict.DOUBLED, seed=10)
+@wrong(Verdict.DOUBLED, seed=3)
 def sends_again_after_a_408(patch: pytest.MonkeyPatch) -> None:
     _takes_as_not_sent(patch, lambda reply: reply.status == 408)
 
@@ -72,7 +72,7 @@ def sends_again_whatever_happened(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(protocol, "_unknown", _unknown)
 
 
-@wrong(Verdict.DOUBLED, seed=7)
+@wrong(Verdict.DOUBLED, seed=9)
 def sends_again_when_the_connection_broke(patch: pytest.MonkeyPatch) -> None:
     """Without a mark, every error of aiohttp looks as if nothing had left."""
     _decode_after(patch, lambda reply: evolve(reply, bytes_left="no answer" in reply.reason))
@@ -93,7 +93,7 @@ def _decode_after(patch: pytest.MonkeyPatch, change: Callable[[NoReply], NoReply
     patch.setattr("vtex_invoice_async.caller.decode", decode_changed)
 
 
-@wrong(Verdict.DOUBLED, seed=12)
+@wrong(Verdict.DOUBLED, seed=3)
 def believes_the_400_that_aiohttp_makes_up(patch: pytest.MonkeyPatch) -> None:
     """What is no HTTP is a 400 to aiohttp's parser, though VTEX may have acted."""
     decode = protocol.decode
@@ -107,12 +107,12 @@ def believes_the_400_that_aiohttp_makes_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("vtex_invoice_async.caller.decode", decode_changed)
 
 
-@wrong(Verdict.LOST, seed=22)
+@wrong(Verdict.LOST, seed=9)
 def confirms_any_2xx(patch: pytest.MonkeyPatch) -> None:
     _confirms(patch, lambda reply: True)
 
 
-@wrong(Verdict.LOST, seed=18)
+@wrong(Verdict.LOST, seed=16)
 def confirms_a_page(patch: pytest.MonkeyPatch) -> None:
     _confirms(patch, lambda reply: reply.body.startswith(b"<"))
 
@@ -133,13 +133,13 @@ def _confirms(patch: pytest.MonkeyPatch, proves: Callable[[Reply], bool]) -> Non
     patch.setattr(protocol, "_read", _read)
 
 
-@wrong(Verdict.DOUBLED, seed=10)
+@wrong(Verdict.DOUBLED, seed=2)
 def believes_the_page_of_a_gateway(patch: pytest.MonkeyPatch) -> None:
     """A 404 or a 400 with HTML is somebody else's, who may have asked VTEX before."""
     patch.setattr(protocol, "_words_of", lambda reply: protocol._Answer(is_vtex=True))
 
 
-@wrong(Verdict.LEAKED, seed=2)
+@wrong(Verdict.LEAKED, seed=7)
 def follows_redirects(patch: pytest.MonkeyPatch) -> None:
     request = aiohttp.ClientSession.request
 
@@ -157,7 +157,7 @@ def follows_redirects(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(transport._MarkedRequest, "send", send)
 
 
-@wrong(Verdict.IMPATIENT, seed=7)
+@wrong(Verdict.IMPATIENT, seed=9)
 def ignores_the_pause_that_is_asked_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Reply, "retry_after", None)
 
@@ -165,23 +165,29 @@ def ignores_the_pause_that_is_asked_for(patch: pytest.MonkeyPatch) -> None:
 # What a read of the order proves.
 
 
-@wrong(Verdict.LOST, seed=0)
+@wrong(Verdict.LOST, seed=7)
 def ignores_the_type_on_the_order(patch: pytest.MonkeyPatch) -> None:
     _compares(patch, lambda package, doubt: evolve(package, type=doubt.type))
 
 
-@wrong(Verdict.LOST, seed=8)
+@wrong(Verdict.LOST, seed=3)
 def ignores_the_value_on_the_order(patch: pytest.MonkeyPatch) -> None:
     _compares(patch, lambda package, doubt: evolve(package, invoice_value=doubt.value))
 
 
-@wrong(Verdict.LOST, seed=8)
+@wrong(Verdict.LOST, seed=0)
 def takes_a_near_number_for_the_same(patch: pytest.MonkeyPatch) -> None:
     def change(package: Package, doubt: Any) -> Package:
         same = resolve._near(package.invoice_number or "") == resolve._near(doubt.invoice_number)
         return evolve(package, invoice_number=doubt.invoice_number) if same else package
 
     _compares(patch, change)
+
+
+@wrong(Verdict.MISREPORTED, seed=3)
+def compares_cents_with_their_text(patch: pytest.MonkeyPatch) -> None:
+    """VTEX is sent digits in a string and shows a number: they are never equal."""
+    _compares(patch, lambda package, doubt: evolve(package, invoice_value=-1))
 
 
 def _compares(patch: pytest.MonkeyPatch, change: Callable[[Package, Any], Package]) -> None:
@@ -191,7 +197,7 @@ def _compares(patch: pytest.MonkeyPatch, change: Callable[[Package, Any], Packag
     )
 
 
-@wrong(Verdict.DOUBLED, seed=8)
+@wrong(Verdict.DOUBLED, seed=3)
 def takes_a_404_for_an_order_without_invoices(patch: pytest.MonkeyPatch) -> None:
     read = Doubts._read
 
@@ -204,12 +210,12 @@ def takes_a_404_for_an_order_without_invoices(patch: pytest.MonkeyPatch) -> None
     patch.setattr(Doubts, "_read", read_bravely)
 
 
-@wrong(Verdict.DOUBLED, seed=2)
+@wrong(Verdict.DOUBLED, seed=14)
 def believes_a_cached_order(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(protocol, "_is_kept", lambda reply: False)
 
 
-@wrong(Verdict.DOUBLED, seed=2)
+@wrong(Verdict.DOUBLED, seed=3)
 def believes_an_answer_about_another_order(patch: pytest.MonkeyPatch) -> None:
     judge = resolve._judge
 
@@ -219,12 +225,12 @@ def believes_an_answer_about_another_order(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(resolve, "_judge", _judge)
 
 
-@wrong(Verdict.MISREPORTED, seed=10)
+@wrong(Verdict.DOUBLED, seed=2)
 def waits_ten_seconds_for_an_invoice_to_show(patch: pytest.MonkeyPatch) -> None:
     _window(patch, 10)
 
 
-@wrong(Verdict.DOUBLED, seed=0)
+@wrong(Verdict.DOUBLED, seed=13)
 def looks_once_and_sends_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(resolve, "FEWEST_LOOKS", 1)
     _window(patch, 0.5)
