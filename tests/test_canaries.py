@@ -73,7 +73,7 @@ def told() -> dict[str, str]:
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "--show-capture=no"),
-            *("-p", "no:cacheprovider", "-p", "no:xdist", "--color=no", "--tb=short"),
+            *("-p", "no:cacheprovider", "-n", "0", "--color=no", "--tb=short"),
             *("-c", ROOT / "pyproject.toml", "--rootdir", ROOT, PLANTED),
         ],
         cwd=ROOT,
