@@ -73,7 +73,6 @@ def test_it_needs_no_other_plugin_and_warns_of_nothing(pytester: pytest.Pytester
 
 
 def test_each_worker_of_xdist_has_its_own(pytester: pytest.Pytester) -> None:
-
     ended = run(pytester, PLAIN, "-p", "no:asyncio", "-n", "2")
 
     ended.assert_outcomes(passed=3)
