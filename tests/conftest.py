@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Generator
 
 import pytest
@@ -11,6 +12,10 @@ from vtex_invoice_async.sandbox import Sandbox
 
 def pytest_configure() -> None:
     watched.begin()
+    # What runs in the background may have been told to ignore what tests send to their children.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
