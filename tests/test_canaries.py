@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import html
 import json
@@ -15,7 +16,17 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.canaries import EMAIL, EMBEDDED, INVOICE_KEY, NAME, TOKEN_MARK, Net
+from tests.canaries import (
+    EMAIL,
+    EMBEDDED,
+    INVOICE_KEY,
+    NAME,
+    PERSONAL,
+    SECRETS,
+    TOKEN_MARK,
+    Net,
+    forms_of,
+)
 from tests.command_line import ROOT
 
 PLANTED: Final = ROOT / "tests" / "planted_leaks.py"
@@ -225,3 +236,16 @@ def test_the_package_writes_no_file_in_the_way_that_marks_a_file_as_a_tests_own(
     found = [path for path in sources if re.search(r"\bwrite_(text|bytes)\b", path.read_text())]
 
     assert found == []
+
+
+def test_no_canary_is_a_literal_of_the_package() -> None:
+    # Hypothesis draws texts from them, and a property test would be told of a leak that is none.
+    literals = {
+        node.value.lower()
+        for path in (ROOT / "vtex_invoice_async").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+    needles = [form for canary in (*SECRETS, *PERSONAL) for form in forms_of(canary.text)]
+    assert not [needle for needle in needles if any(needle in text for text in literals)]

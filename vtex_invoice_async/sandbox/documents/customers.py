@@ -21,10 +21,16 @@ __all__ = [
     "customer_of",
 ]
 
-LAST_NAME: Final = "Caixa-de-Areia"
-EMAIL_DOMAIN: Final = "@cliente.example"
-STREET: Final = "Rua da Caixa de Areia"
-PHONE_PREFIX: Final = "+5500999"
+# Each is put together: what draws test data from a program's literals, as Hypothesis does, would
+# come upon one that is a literal, and whoever looks for it would be told of a leak that is none.
+_SANDBOX: Final = ("Caixa", "de", "Areia")
+_HOST: Final = "cliente.example"
+_NO_AREA_CODE: Final = "00"
+
+LAST_NAME: Final = "-".join(_SANDBOX)
+EMAIL_DOMAIN: Final = f"@{_HOST}"
+STREET: Final = f"Rua da {' '.join(_SANDBOX)}"
+PHONE_PREFIX: Final = f"+55{_NO_AREA_CODE}999"
 DOCUMENT_PREFIX: Final = "000"
 """Of a CPF, which has eleven digits."""
 
