@@ -26,6 +26,9 @@ from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+invoice_numbers = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="/#"), min_size=1, max_size=12
+)
 numbers = st.integers(0, MOST)
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 moments = st.datetimes(datetime(1000, 1, 2), datetime(9999, 12, 30), timezones=offsets)  # noqa: DTZ001
@@ -54,7 +57,7 @@ def invoices(dialect: OrdersApi) -> st.SearchStrategy[Invoice]:
     return st.builds(
         Invoice,
         type=st.sampled_from(InvoiceType),
-        invoice_number=names,
+        invoice_number=invoice_numbers,
         invoice_value=st.integers(1, MOST),
         issuance_date=moments if dialect is OrdersApi.OMS else midnights,
         items=st.lists(items(dialect), max_size=3),

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.factories import make_invoice
 from vtex_invoice_async import InvoiceJob, InvoiceType
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.sources import RowProblem, read_json_lines
+from vtex_invoice_async.jobs.rows import RowProblem
+from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.vocabulary import OrdersApi
 
 
@@ -32,9 +33,9 @@ def make_line(order_id: str = "1", number: str = "NFe1", value: Any = 2499, **mo
     )
 
 
-def make_plan(*lines: str) -> tuple[Plan, list[RowProblem]]:
+def make_plan(*lines: str, strict: bool = False) -> tuple[Plan, list[RowProblem]]:
     """A plan, and what it tells of the lines."""
-    plan = Plan(OrdersApi.OMS)
+    plan = Plan(OrdersApi.OMS, strict=strict)
     file = io.BytesIO("\n".join(lines).encode())
     return plan, list(plan.take(read_json_lines(file, OrdersApi.OMS)))
 
@@ -48,7 +49,7 @@ def keys(plan: Plan) -> list[tuple[str, str]]:
 
 
 A, A_OTHER, A_THIRD = make_line(), make_line(value=2500), make_line(value=2501)
-B, C = make_line(number="NFe2"), make_line(order_id="2")
+B, C = make_line(number="NFe2"), make_line(order_id="2", number="NFe3")
 BAD = make_line(value=24.99)
 
 
@@ -56,7 +57,7 @@ BAD = make_line(value=24.99)
     ("lines", "expected", "sent"),
     [
         ([], (0, 0, 0), []),
-        ([A, B, C], (3, 0, 0), [("1", "NFe1"), ("1", "NFe2"), ("2", "NFe1")]),
+        ([A, B, C], (3, 0, 0), [("1", "NFe1"), ("1", "NFe2"), ("2", "NFe3")]),
         # To the letter, or in other words for the same
         ([A, A], (1, 0, 1), [("1", "NFe1")]),
         ([A, B, A, A], (2, 0, 2), [("1", "NFe1"), ("1", "NFe2")]),
@@ -90,7 +91,7 @@ def test_a_plan_counts_each_row_once_and_sends_each_invoice_once(
 
 def test_numbers_and_orders_are_compared_to_the_letter() -> None:
     plan, _ = make_plan(
-        make_line(number="NFe1"), make_line(number="nfe1"), make_line(number="NFe1 "),
+        make_line(number="NFe1"), make_line(number="nfe1"), make_line(number="NFe1-"),
         make_line(order_id="1-01", number="1"), make_line(order_id="1", number="-011"),
     )  # fmt: skip
 
@@ -174,3 +175,31 @@ def test_the_counts_of_a_plan_always_add_up(rows: list[tuple[str, str, int]]) ->
     assert Counter(sent) == Counter(sound)
     assert plan.planned == len(sent)
     assert len(rows) == plan.planned + plan.invalid + plan.duplicates
+
+
+def test_a_number_on_two_orders_is_worth_a_look() -> None:
+    plan, problems = make_plan(A, make_line(order_id="2"), make_line(number="NFe2"), A)
+
+    assert [(found.line, found.problem.code) for found in problems] == [(2, "number-twice")]
+    assert problems[0].problem.severity == "warn"
+    assert "line 1" in problems[0].problem.message
+    assert counts(plan) == (3, 0, 1)
+
+
+def test_a_strict_plan_leaves_out_what_is_only_worth_a_look() -> None:
+    plan, problems = make_plan(
+        A, make_line(order_id="2"), make_line(number="NFe4", issuanceDate="2026-01-31T18:25:43"),
+        strict=True,
+    )  # fmt: skip
+
+    told = [(found.line, found.problem.code, found.problem.severity) for found in problems]
+    assert told == [(3, "no-offset", "refuse"), (2, "number-twice", "refuse")]
+    assert keys(plan) == [("1", "NFe1")]
+    assert counts(plan) == (1, 2, 0)
+
+
+def test_a_return_has_a_number_of_its_own() -> None:
+    plan, problems = make_plan(A, make_line(type="Input"))
+
+    assert [(found.line, found.problem.code) for found in problems] == [(2, "number-of-sale")]
+    assert counts(plan) == (0, 2, 0)

@@ -15,7 +15,8 @@ import pytest
 from tests.factories import job_for
 from vtex_invoice_async import OrdersApi, VtexInvoiceClient
 from vtex_invoice_async import sandbox as sandbox_package
-from vtex_invoice_async.jobs.sources import Row, read_json_lines
+from vtex_invoice_async.jobs.rows import Row
+from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
 

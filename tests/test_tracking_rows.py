@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from attrs import evolve
 
-from vtex_invoice_async.jobs.lines import BadRow, RowProblem
+from vtex_invoice_async.jobs.rows import BadRow, RowProblem
 from vtex_invoice_async.jobs.tracking import (
     TrackingPlan,
     TrackingRow,

@@ -32,7 +32,7 @@ from vtex_invoice_async.config import ClientConfig, Credentials
 from vtex_invoice_async.errors import Doubt, Problem, VtexInvoiceError
 from vtex_invoice_async.jobs import events as job_events
 from vtex_invoice_async.jobs.job import Entry, Record
-from vtex_invoice_async.jobs.lines import RowProblem
+from vtex_invoice_async.jobs.rows import RowProblem
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.sandbox import server
 

@@ -32,6 +32,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.messages import NoReply, Reply, Request
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, Operation
+from vtex_invoice_async.preflight import refusals
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import encode_body, inexpressible, read
 
@@ -74,7 +75,8 @@ _UNKNOWN: Final = "it may have been applied; read the order before sending it ag
 def encode(operation: Operation[R], orders_api: OrdersApi) -> Request:
     """Return the request that carries *operation*, or raise `InvalidInvoice`: nothing was sent."""
     if isinstance(operation, NotifyInvoice):
-        problems = tuple(inexpressible(operation.invoice, orders_api))
+        invoice = operation.invoice
+        problems = (*refusals(invoice), *inexpressible(invoice, orders_api))
         if problems:
             raise InvalidInvoice(problems)
     body = operation.body()

@@ -28,6 +28,9 @@ EARLY = ("take", "refuse")
 ABOVE_VALUE = ("refuse", "take")
 """The choices of `sandbox.Rules`, which costs too much to import for a help text."""
 
+FORMATS = ("jsonl",)
+"""Those of `jobs.sources`."""
+
 CONCURRENCY = 64
 SETTLE_WINDOW = 300.0
 
@@ -78,6 +81,26 @@ def account_options(command: F) -> F:
             "--env-file",
             type=click.Path(exists=True, dir_okay=False),
             help="Read VTEX_... lines from a file; what is set already wins.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def source_options(command: F) -> F:
+    """Add what chooses the files of invoices, and says how they are written."""
+    for option in (
+        click.argument(
+            "files",
+            nargs=-1,
+            required=True,
+            type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+        ),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(FORMATS),
+            help="How the files are written; by default, their names say it.",
         ),
     ):
         command = option(command)
@@ -167,12 +190,12 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 
 
 @main.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@source_options
 @account_options
 @work_options
 @resend_option
 @click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
-@click.option("--strict", is_flag=True, help="Send nothing of a file with warnings.")
+@click.option("--strict", is_flag=True, help="Take a row with a warning for a bad one.")
 @click.option(
     "--sandbox",
     is_flag=True,
@@ -180,9 +203,9 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 )
 @click.pass_context
 def send(context: click.Context, /, **_: object) -> int:
-    """Send the invoices of FILE, one JSON object a line; `-` is standard input.
+    """Send the invoices of FILES; `-` is standard input.
 
-    The whole file is checked before the first invoice is sent. The journal keeps what became of
+    All of it is checked before the first invoice is sent. The journal keeps what became of
     each: what it has confirmed is not sent again.
     """
     from vtex_invoice_async.cli.send import SendOptions, run_send

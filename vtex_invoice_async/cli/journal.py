@@ -19,7 +19,7 @@ from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.job import FINAL, Record
 from vtex_invoice_async.jobs.journal import Journal, header_for, header_of
 from vtex_invoice_async.jobs.lock import read_holder
-from vtex_invoice_async.jobs.sources import OURS
+from vtex_invoice_async.jobs.rows import OURS
 from vtex_invoice_async.jobs.sqlite import lock_of
 from vtex_invoice_async.jobs.store import Header
 from vtex_invoice_async.jobs.summary import Exit, by_state

@@ -11,12 +11,12 @@ import click
 import orjson
 from attrs import frozen
 
-from vtex_invoice_async.cli.check import tell_problems
 from vtex_invoice_async.cli.display import say_json, stderr
+from vtex_invoice_async.cli.problems import tell_problems
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.sources import read_json_lines
+from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
 from vtex_invoice_async.sandbox import FaultPlan, Limit, Sandbox, read_plan
@@ -52,8 +52,8 @@ def run_sandbox(options: SandboxOptions) -> int:
     orders: int | list[Order] = options.orders
     orders_api = OrdersApi(options.orders_api)
     if options.orders_for is not None:
-        with Path(options.orders_for).open("rb") as file, Plan(orders_api) as plan:
-            problems = plan.take(read_json_lines(file, plan.orders_api))
+        with Plan(orders_api) as plan:
+            problems = plan.take(read([options.orders_for], orders_api))
             bad = (row for row in problems if row.problem.severity == "refuse")
             if tell_problems(bad, options.orders_for, stderr(), all_=False):
                 return Exit.BAD_INPUT

@@ -8,15 +8,16 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from attrs import evolve, frozen
 from rich.console import Console
 
-from vtex_invoice_async.cli.check import opened, tell_problems, tell_unsent
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.journal import path_of
+from vtex_invoice_async.cli.problems import tell_problems, tell_unsent
 from vtex_invoice_async.cli.sandbox import orders_for
 from vtex_invoice_async.cli.work import WorkOptions, work
 from vtex_invoice_async.config import ClientConfig, orders_api_of
@@ -24,7 +25,7 @@ from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.runner import Runner
-from vtex_invoice_async.jobs.sources import read_json_lines
+from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
 from vtex_invoice_async.sandbox import Sandbox
 
@@ -35,23 +36,30 @@ __all__ = ["SendOptions", "run_send"]
 class SendOptions(WorkOptions):
     """The options of the command."""
 
-    file: str
+    files: tuple[str, ...]
+    format_: str | None
     skip_invalid: bool
     strict: bool
     sandbox: bool
+
+    @property
+    def title(self) -> str:
+        """How the source is called."""
+        more = len(self.files) - 1
+        return f"{self.files[0]} and {more:,} more" if more else self.files[0]
 
 
 def run_send(options: SendOptions) -> int:
     """Check the file, send it, say how it went; return the exit code."""
     console = stderr()
     with ExitStack() as stack:
-        file = stack.enter_context(opened(options.file))
         settings = options.settings
         # A rehearsal needs no account; its dialect is that of the account all the same.
         config = None if options.sandbox else ClientConfig.from_env(settings)
-        plan = stack.enter_context(Plan(config.orders_api if config else orders_api_of(settings)))
+        orders_api = config.orders_api if config else orders_api_of(settings)
+        plan = stack.enter_context(Plan(orders_api, strict=options.strict))
         try:
-            is_sound = _is_sound(plan, file, options, console)
+            is_sound = _is_sound(plan, options, console)
         except KeyboardInterrupt:
             console.print("Interrupted while the file was checked: nothing was sent.")
             summary = _unsent(plan, 128 + signal.SIGINT)
@@ -59,7 +67,7 @@ def run_send(options: SendOptions) -> int:
             summary = (
                 _send(plan, config, options, console) if is_sound else _unsent(plan, Exit.BAD_INPUT)
             )
-    options.tell(summary, options.file, console)
+    options.tell(summary, options.title, console)
     return summary.exit_code
 
 
@@ -73,16 +81,14 @@ def _unsent(plan: Plan, code: int) -> Summary:
     )
 
 
-def _is_sound(plan: Plan, file: BinaryIO, options: SendOptions, console: Console) -> bool:
+def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
-    rows = read_json_lines(file, plan.orders_api)
+    now = datetime.now(UTC)
+    rows = read(options.files, plan.orders_api, format_=options.format_, now=now)
     # A row that is left out of a run has to be named.
-    found = tell_problems(plan.take(rows), options.file, console, all_=options.skip_invalid)
+    tell_problems(plan.take(rows), options.title, console, all_=options.skip_invalid)
     if plan.invalid and not options.skip_invalid:
         tell_unsent(plan.invalid, console)
-        return False
-    if found["warn"] and options.strict:
-        console.print(f"Nothing was sent: with --strict, {found['warn']:,} warnings are too many.")
         return False
     if not plan.planned:
         console.print("There is nothing to send: no line holds a sound invoice.")
@@ -96,7 +102,7 @@ def _send(
     unbegun = _unsent(plan, Exit.CONFIRMED)
 
     async def go(runner: Runner, told: Mapping[str, Any]) -> Summary:
-        return await runner.send(plan, {"file": options.file, **told})
+        return await runner.send(plan, {"file": options.title, **told})
 
     async def rehearse() -> Summary:
         """Send to a sandbox that has orders for the plan, over a journal that goes with it."""

@@ -4,54 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
-from typing import BinaryIO, Final, NoReturn, TypeAlias
+from typing import BinaryIO, Final, NoReturn
 
 from attrs import frozen
 
 from vtex_invoice_async.errors import Problem
+from vtex_invoice_async.jobs.rows import BadRow, Json, RowProblem
 
-__all__ = ["LONGEST_LINE", "OURS", "BadRow", "Json", "Line", "RowProblem", "read_lines"]
+__all__ = ["LONGEST_LINE", "Line", "read_lines"]
 
 # A row may be as long as the largest NF-e that it may embed.
 LONGEST_LINE: Final = 2**20
-MOST_TOLD: Final = 20
-"""Problems that are told of one row."""
-
-# What an export, or a failure, adds to a row; it is ours and not VTEX's.
-OURS: Final = "job"
-
 _DECODER: Final = JSONDecoder()
 _STEP = re.compile(r"[^.\[\]]+")
-_OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 _BLANK = re.compile(r"[ \t\n\r]*")
-
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-
-
-@frozen(kw_only=True)
-class RowProblem:
-    """What is wrong with a row, or worth a look, and where."""
-
-    line: int
-    column: int
-    """Both from 1."""
-
-    problem: Problem
-
-    def __str__(self) -> str:
-        return f"{self.line}:{self.column}: {self.problem}"
-
-
-@frozen(kw_only=True)
-class BadRow:
-    """A row that cannot be sent."""
-
-    line: int
-    problems: tuple[RowProblem, ...]
-    key: bytes | None = None
-    """Names what it is about, where that much can be read."""
 
 
 @frozen(kw_only=True)
@@ -63,40 +31,16 @@ class Line:
     document: dict[str, Json]
     """The object without what counts as absent: null and `""`. Whoever reads it may take it apart."""
 
+    file: str | None = None
+
     def located(self, problem: Problem) -> RowProblem:
         """Return *problem* with the column of its field."""
         column = _column(self.text, problem.field)
-        return RowProblem(line=self.number, column=column, problem=problem)
-
-    def bad(self, problems: Iterable[Problem], key: bytes | None = None) -> BadRow:
-        """Return the row that it is for the sake of its *problems*."""
-        # Finding a column means reading the line again; past a few nobody needs the next one.
-        found = tuple(problems)
-        told = [self.located(problem) for problem in found[:MOST_TOLD]]
-        if len(found) > MOST_TOLD:
-            more = f"the line has at least {len(found) - MOST_TOLD:,} more problems"
-            problem = Problem(code="line", field="", message=more)
-            told.append(RowProblem(line=self.number, column=1, problem=problem))
-        return BadRow(line=self.number, problems=tuple(told), key=key)
-
-    def without_offset(self, keys: Iterable[str]) -> tuple[RowProblem, ...]:
-        """Return a warning for each of the *keys* that holds a time without an offset."""
-        source = "https://developers.vtex.com/docs/guides/formatting-order-invoicing-time"
-        message = "has no offset and is taken as UTC; write one, such as T18:25:43-03:00"
-        texts = ((key, self.document.get(key)) for key in keys)
-        return tuple(
-            self.located(
-                Problem(
-                    code="no-offset", severity="warn", field=key, message=message, source=source
-                )
-            )
-            for key, text in texts
-            if isinstance(text, str) and not _OFFSET.search(text)
-        )
+        return RowProblem(file=self.file, line=self.number, column=column, problem=problem)
 
 
-def read_lines(file: BinaryIO) -> Iterator[Line | BadRow]:
-    """Yield each line of *file* that is not blank."""
+def read_lines(file: BinaryIO, name: str | None = None) -> Iterator[Line | BadRow]:
+    """Yield each line of *file* that is not blank; *name* says which of several it is."""
     for number, raw in enumerate(_raw_lines(file), 1):
         if number == 1:
             raw = raw.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901  a byte order mark is no data
@@ -104,11 +48,11 @@ def read_lines(file: BinaryIO) -> Iterator[Line | BadRow]:
             continue
         try:
             text = _decoded(raw)
-            yield Line(number=number, text=text, document=_document(text))
+            yield Line(file=name, number=number, text=text, document=_document(text))
         except _BrokenError as broken:
             problem = Problem(code="line", field="", message=f"the line {broken}")
-            told = RowProblem(line=number, column=broken.column, problem=problem)
-            yield BadRow(line=number, problems=(told,))
+            told = RowProblem(file=name, line=number, column=broken.column, problem=problem)
+            yield BadRow(file=name, line=number, problems=(told,))
 
 
 def _raw_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -6,10 +6,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Final, Self
 
+from attrs import evolve, frozen
+
 from vtex_invoice_async.errors import Problem
 from vtex_invoice_async.jobs.job import Entry, digest
-from vtex_invoice_async.jobs.sources import BadRow, Row, RowProblem
+from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
 from vtex_invoice_async.outcome import InvoiceJob
+from vtex_invoice_async.preflight import RULES
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = ["Plan"]
@@ -17,20 +20,33 @@ __all__ = ["Plan"]
 # Of two rows for one invoice that differ, both are kept without a body: neither is sent.
 _SCHEMA: Final = """
 CREATE TABLE entry (
-  line INTEGER PRIMARY KEY,
+  seq INTEGER PRIMARY KEY,
+  file TEXT, line INTEGER NOT NULL,
   key BLOB NOT NULL UNIQUE,
   order_id TEXT, invoice_number TEXT, type TEXT, value INTEGER, body BLOB
 )
+"""
+
+# The first row of a number, and each later one for another order.
+_TWICE: Final = """
+SELECT later.seq, later.file, later.line, first.file, first.line
+FROM (SELECT invoice_number, min(seq) AS seq FROM entry WHERE body IS NOT NULL
+      GROUP BY invoice_number HAVING count(*) > 1) AS number
+JOIN entry AS first ON first.seq = number.seq
+JOIN entry AS later ON later.invoice_number = number.invoice_number
+WHERE later.body IS NOT NULL AND later.order_id <> first.order_id
+ORDER BY later.seq
 """
 
 
 class Plan:
     """The invoices of one source, in a dialect; kept on disk, so that memory stays flat.
 
-    The file is a temporary one that only this process can open and that goes with it.
+    With *strict*, a row with a warning cannot be sent. The file is a temporary one that only this
+    process can open and that goes with it.
     """
 
-    def __init__(self, orders_api: OrdersApi) -> None:
+    def __init__(self, orders_api: OrdersApi, *, strict: bool = False) -> None:
         self.orders_api = orders_api
         self.planned = 0
         """Invoices that would be sent."""
@@ -38,6 +54,7 @@ class Plan:
         """Rows that cannot be sent."""
         self.duplicates = 0
         """Rows that repeat another one to the letter; the invoice is sent once."""
+        self._strict = strict
         # It is used by one thread at a time: first by who reads the file, then by the journal's.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA cache_size = -32768")
@@ -52,21 +69,27 @@ class Plan:
                 self.invalid += 1
                 yield from row.problems
                 if row.key is not None:
-                    yield from self._enter(row.line, row.key, None)
+                    yield from self._enter(row, row.key, None)
+            elif self._strict and row.warnings:
+                self.invalid += 1
+                yield from map(_refused, row.warnings)
+                yield from self._enter(row, row.key, None)
             else:
                 yield from row.warnings
-                yield from self._enter(row.line, row.key, self._entry(row))
+                yield from self._enter(row, row.key, self._entry(row))
+        yield from self._numbers_twice()
 
     def add(self, job: InvoiceJob, line: int) -> Iterator[RowProblem]:
         """Take in a job that comes from no file; yield why it cannot be sent."""
         key = f"{job.order_id}\0{job.invoice.invoice_number}".encode()
-        yield from self._enter(line, key, Entry.of(job, self.orders_api, line))
+        entry = Entry.of(job, self.orders_api, line)
+        yield from self._enter(_Place(line=line), key, entry)
 
     def entries(self) -> Iterator[Entry]:
         """Yield each sound invoice once, in the order of the source."""
         for line, order_id, number, kind, value, body in self._database.execute(
             "SELECT line, order_id, invoice_number, type, value, body FROM entry"
-            " WHERE body IS NOT NULL ORDER BY line"
+            " WHERE body IS NOT NULL ORDER BY seq"
         ):
             yield Entry(
                 order_id=order_id,
@@ -96,7 +119,9 @@ class Plan:
             line=row.line,
         )
 
-    def _enter(self, line: int, key: bytes, entry: Entry | None) -> Iterator[RowProblem]:
+    def _enter(
+        self, place: Row | BadRow | _Place, key: bytes, entry: Entry | None
+    ) -> Iterator[RowProblem]:
         """Keep an entry under its invoice; two that differ spoil each other."""
         values = (
             (None,) * 5
@@ -104,23 +129,61 @@ class Plan:
             else (entry.order_id, entry.invoice_number, entry.type, entry.value, entry.body)
         )
         added = self._database.execute(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-            (line, digest(key), *values),
+            "INSERT INTO entry (file, line, key, order_id, invoice_number, type, value, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+            (place.file, place.line, digest(key), *values),
         )
         if added.rowcount:
             self.planned += entry is not None
             return
-        first, known = self._database.execute(
-            "SELECT line, body FROM entry WHERE key = ?", (digest(key),)
+        seq, file, line, kind, known = self._database.execute(
+            "SELECT seq, file, line, type, body FROM entry WHERE key = ?", (digest(key),)
         ).fetchone()
         body = None if entry is None else entry.body
         if known == body:
             self.duplicates += body is not None
             return
         # Neither of two different rows for one invoice can be trusted.
-        self.invalid += (known is not None) + (body is not None)
-        self.planned -= known is not None
-        self._database.execute("UPDATE entry SET body = NULL WHERE line = ?", (first,))
-        message = f"stands in line {first} with other contents; keep the right one"
-        problem = Problem(code="conflict", field="invoiceNumber", message=message)
-        yield RowProblem(line=line, column=1, problem=problem)
+        self.invalid += body is not None
+        self._spoil(seq, is_sound=known is not None)
+        where = _named(file, line, place.file)
+        if entry is not None and known is not None and kind != entry.type:
+            message = f"is that of the {kind} in {where}: a return has a number of its own"
+            problem = RULES["number-of-sale"].problem("invoiceNumber", message)
+        else:
+            message = f"stands in {where} with other contents; keep the right one"
+            problem = Problem(code="conflict", field="invoiceNumber", message=message)
+        yield RowProblem(file=place.file, line=place.line, column=1, problem=problem)
+
+    def _spoil(self, seq: int, *, is_sound: bool) -> None:
+        """Send an entry no more."""
+        self.invalid += is_sound
+        self.planned -= is_sound
+        self._database.execute("UPDATE entry SET body = NULL WHERE seq = ?", (seq,))
+
+    def _numbers_twice(self) -> Iterator[RowProblem]:
+        """Warn of numbers that stand on several orders."""
+        for seq, file, line, first_file, first_line in self._database.execute(_TWICE):
+            where = _named(first_file, first_line, file)
+            message = f"is the number of another order's invoice in {where}; is that meant?"
+            problem = RULES["number-twice"].problem("invoiceNumber", message)
+            told = RowProblem(file=file, line=line, column=1, problem=problem)
+            if self._strict:
+                self._spoil(seq, is_sound=True)
+            yield _refused(told) if self._strict else told
+
+
+@frozen(kw_only=True)
+class _Place:
+    """Where a job stands that comes from no file."""
+
+    file: str | None = None
+    line: int
+
+
+def _named(file: str | None, line: int, seen_from: str | None) -> str:
+    return f"line {line}" if file == seen_from else f"{file}:{line}"
+
+
+def _refused(told: RowProblem) -> RowProblem:
+    return evolve(told, problem=evolve(told.problem, severity="refuse"))

@@ -1,95 +1,70 @@
-"""Invoices from files of JSON lines: `{"orderId": ..., <the invoice as VTEX's API takes it>}`.
+"""Files of invoices, each with its own way of writing them, as rows that are sound or told.
 
 Every row is read strictly and checked as it would be before sending, so that a file is known to
-be sound before its first invoice leaves. What is wrong is told by line, column and field.
+be sound before its first invoice leaves. What is wrong is told by file, line, column and field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
 
-from attrs import frozen
-from cattrs.errors import BaseValidationError
-
-from vtex_invoice_async.errors import InvalidInvoice, Problem
-from vtex_invoice_async.jobs.lines import (
-    LONGEST_LINE,
-    OURS,
-    BadRow,
-    Json,
-    Line,
-    RowProblem,
-    read_lines,
-)
-from vtex_invoice_async.models import Invoice
-from vtex_invoice_async.operations import NotifyInvoice
-from vtex_invoice_async.outcome import InvoiceJob
-from vtex_invoice_async.protocol import encode
+from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.jobs.lines import read_lines
+from vtex_invoice_async.jobs.rows import BadRow, Row, Written, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
-from vtex_invoice_async.wire import problems_of, row_converter
 
-__all__ = ["LONGEST_LINE", "OURS", "BadRow", "Row", "RowProblem", "read_json_lines"]
+__all__ = ["FORMATS", "read", "read_json_lines"]
 
+Reader = Callable[[BinaryIO, str | None], Iterator[Written | BadRow]]
 
-@frozen(kw_only=True)
-class Row:
-    """A sound row."""
+FORMATS: Final = ("jsonl",)
+"""What a file may be."""
 
-    line: int
-    key: bytes
-    """Names the invoice: its order and its number."""
-
-    job: InvoiceJob
-    body: bytes
-    """What would be sent."""
-
-    warnings: tuple[RowProblem, ...] = ()
+_READERS: Final[Mapping[str, Reader]] = {"jsonl": read_lines}
 
 
-def read_json_lines(file: BinaryIO, orders_api: OrdersApi) -> Iterator[Row | BadRow]:
-    """Yield a row for each line of *file* that is not blank, in a dialect's names."""
-    for line in read_lines(file):
-        yield line if isinstance(line, BadRow) else _row(line, orders_api)
+def read(
+    paths: Sequence[str],
+    orders_api: OrdersApi,
+    *,
+    format_: str | None = None,
+    now: datetime | None = None,
+) -> Iterator[Row | BadRow]:
+    """Yield the rows of one or more files, which are read as they are asked for.
+
+    `-` is standard input. Without *format_*, a file's name says what it is; what says nothing is
+    JSON lines. Without *now*, no date is taken to lie in the future. Raises `OSError` where a file
+    cannot be read.
+    """
+    for path in paths:
+        name = path if len(paths) > 1 else None
+        with _opened(path) as file:
+            reader = _READERS[format_ or "jsonl"]
+            yield from _rows(reader(file, name), orders_api, now)
 
 
-def _row(line: Line, orders_api: OrdersApi) -> Row | BadRow:
-    document = line.document
-    order_id = document.pop("orderId", None)
-    key = _key(order_id, document.get("invoiceNumber"))
-    document.pop(OURS, None)
-    if not isinstance(order_id, str):
-        problem = Problem(
-            code="required", field="orderId", message="must be the order's id, in quotes"
-        )
-        return line.bad([problem], key)
-    try:
-        invoice = row_converter(orders_api).structure(document, Invoice)
-        request = encode(NotifyInvoice(order_id=order_id, invoice=invoice), orders_api)
-    except BaseValidationError as error:
-        return line.bad(problems_of(error, orders_api), key)
-    except InvalidInvoice as error:
-        return line.bad(error.problems, key)
-    return Row(
-        line=line.number,
-        key=_key(order_id, invoice.invoice_number) or b"",
-        job=InvoiceJob(order_id=order_id, invoice=invoice),
-        body=request.body or b"",
-        warnings=line.without_offset(_moments(document, orders_api)),
-    )
+def read_json_lines(
+    file: BinaryIO, orders_api: OrdersApi, *, name: str | None = None, now: datetime | None = None
+) -> Iterator[Row | BadRow]:
+    """Yield a row for each line of *file* that is not blank: an `orderId`, and VTEX's invoice."""
+    return _rows(read_lines(file, name), orders_api, now)
 
 
-def _key(order_id: Json, number: Json) -> bytes | None:
-    if not isinstance(order_id, str) or not isinstance(number, str):
-        return None
-    return f"{order_id}\0{number}".encode(errors="replace")
+def _rows(
+    found: Iterable[Written | BadRow], orders_api: OrdersApi, now: datetime | None
+) -> Iterator[Row | BadRow]:
+    for row in found:
+        yield row if isinstance(row, BadRow) else row_of(row, orders_api, now)
 
 
-def _moments(document: dict[str, Json], orders_api: OrdersApi) -> Iterator[str]:
-    """Yield the keys of times that should have an offset."""
-    issued = document.get("issuanceDate")
-    # Where only the day is sent, a day needs no offset.
-    is_day = isinstance(issued, str) and len(issued) == len("2026-01-31")
-    if not (orders_api is OrdersApi.PII_2022 and is_day):
-        yield "issuanceDate"
-    yield "dispatchedDate"
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    if path == "-" and sys.stdin is None:
+        raise ConfigError("standard input is closed")
+    with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
+        yield file

@@ -15,7 +15,15 @@ from attrs import evolve, frozen
 from cattrs.errors import BaseValidationError
 
 from vtex_invoice_async.errors import CallError, InvalidInvoice, Problem, printable
-from vtex_invoice_async.jobs.lines import OURS, BadRow, Json, Line, RowProblem, read_lines
+from vtex_invoice_async.jobs.lines import Line, read_lines
+from vtex_invoice_async.jobs.rows import (
+    OURS,
+    BadRow,
+    Json,
+    RowProblem,
+    bad_row,
+    without_offset,
+)
 from vtex_invoice_async.jobs.summary import Ending, Summary, exit_code
 from vtex_invoice_async.models import Order, TrackingInfo, TrackingStatus
 from vtex_invoice_async.operations import SendTracking, UpdateTrackingStatus
@@ -191,14 +199,14 @@ def _row(line: Line, orders_api: OrdersApi) -> TrackingRow | BadRow:
     key = _key(order_id, number, b"") if is_patch else None
     problems = [*_unnamed(order_id, number), *_of_no_kind(document)]
     if problems or not isinstance(order_id, str) or not isinstance(number, str):
-        return line.bad(problems, key)
+        return bad_row(line, problems, key)
     try:
         operation = _operation(order_id, number, document, orders_api)
         request = encode(operation, orders_api)
     except BaseValidationError as error:
-        return line.bad(problems_of(error, orders_api), key)
+        return bad_row(line, problems_of(error, orders_api), key)
     except InvalidInvoice as error:
-        return line.bad(error.problems, key)
+        return bad_row(line, error.problems, key)
     content = _digest(request.body or b"")
     return TrackingRow(
         line=line.number,
@@ -207,7 +215,7 @@ def _row(line: Line, orders_api: OrdersApi) -> TrackingRow | BadRow:
         content=content,
         text=line.text,
         # VTEX takes the time of delivery without an offset.
-        warnings=line.without_offset(["dispatchedDate"]),
+        warnings=tuple(without_offset(line, ["dispatchedDate"])),
     )
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 from rich.console import Console
 
 from vtex_invoice_async.errors import ConfigError
-from vtex_invoice_async.jobs.lines import RowProblem
+from vtex_invoice_async.jobs.rows import RowProblem
 
 __all__ = ["opened", "tell_problems", "tell_unsent"]
 
@@ -31,7 +31,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
 def tell_problems(
     problems: Iterable[RowProblem], path: str, console: Console, *, all_: bool
 ) -> Counter[str]:
-    """Say where in a file something is wrong, of many only the first but for *all_*; count them."""
+    """Say where in a source something is wrong, of many only the first but for *all_*; count them."""
     # Warnings are counted apart, so that they cannot crowd out what keeps the file from being sent.
     found: Counter[str] = Counter()
     shown = sys.maxsize if all_ else SHOWN_PROBLEMS
@@ -40,7 +40,8 @@ def tell_problems(
         found[severity] += 1
         if found[severity] <= shown:
             word = "warning: " if severity == "warn" else ""
-            console.print(f"{path}:{row.line}:{row.column}: {word}{row.problem}")
+            where = f"{row.file or path}:{row.line}:{row.column}"
+            console.print(f"{where}: {word}{row.problem}")
     for severity, name in (("refuse", "problems"), ("warn", "warnings")):
         if found[severity] > shown:
             console.print(f"... and {found[severity] - shown:,} more {name}")
