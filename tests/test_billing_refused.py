@@ -113,10 +113,22 @@ def test_known_issue_412526_a_package_that_is_no_invoice_counts_for_nothing() ->
     assert invoice_all(order, "NFe1", **WHEN) == invoice_all(TWO, "NFe1", **WHEN)
 
 
-def test_a_line_of_no_unit_is_none() -> None:
-    order = evolve(TWO, items=(OrderItem(id="1", quantity=0, price=5), *TWO.items))
+@pytest.mark.parametrize("quantity", [0, -1])
+def test_a_line_of_no_unit_is_none(quantity: int) -> None:
+    order = evolve(TWO, items=(*TWO.items, OrderItem(id="1", quantity=quantity, price=5)))
 
-    assert [item.id for item in invoice_all(order, "NFe1", **WHEN).items] == ["880", "1234"]
+    assert invoice_all(order, "NFe1", **WHEN) == invoice_all(TWO, "NFe1", **WHEN)
+    assert invoice_items(order, {"880": 1}, "NFe1", **WHEN).invoice_value == 1_198
+    assert refused(invoice_items, order, {"1": 1}, "NFe1") == [("unknown-sku", "items[0].id")]
+
+
+def test_units_beyond_those_of_the_order_take_nothing_from_other_skus() -> None:
+    order = sold(TWO, 2_396, ("880", 3))
+
+    invoice = invoice_remaining(order, "NFe1", **WHEN)
+
+    assert (invoice.invoice_value, [item.id for item in invoice.items]) == (3_594, ["1234"])
+    assert invoice_items(order, {"1234": 3}, "NFe1", **WHEN).invoice_value == 2_695
 
 
 def test_what_the_caller_says_is_looked_at_first() -> None:

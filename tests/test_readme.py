@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tests.factories import job_for
 from vtex_invoice_async import OrdersApi, VtexInvoiceClient
@@ -41,7 +42,7 @@ def names_of(block: str) -> dict[str, Any]:
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(blocks("python")) == 7
+    assert len(blocks("python")) == 8
 
 
 async def test_the_awaited_call() -> None:
@@ -67,6 +68,18 @@ async def test_the_errors(sandbox: Sandbox, client: VtexInvoiceClient) -> None:
 
     assert (await say(client, job.order_id, job.invoice)).startswith("recorded as ")
     assert (await say(client, "nobody-01", job.invoice)).startswith("correct it: ")
+
+
+@pytest.mark.parametrize("orders_api", OrdersApi)
+async def test_an_invoice_of_a_part(sandbox: Sandbox, orders_api: OrdersApi) -> None:
+    ship = names_of(block_with("invoice_items"))["ship"]
+    order = next(order for order in sandbox.orders if len(order.items) > 1)
+
+    async with VtexInvoiceClient(evolve(sandbox.config, orders_api=orders_api)) as client:
+        for number, line in enumerate(order.items):
+            await ship(client, order.order_id, {line.id: line.quantity}, f"NFe{number}", "3326")
+
+        assert (await client.get_order(order.order_id)).status == "invoiced"
 
 
 async def test_the_bulk_call(

@@ -35,6 +35,7 @@ from vtex_invoice_async import (
     VtexInvoiceClient,
     cents,
 )
+from vtex_invoice_async.billing import invoice_items, return_items
 from vtex_invoice_async.errors import (
     CallError,
     InvalidInvoice,
@@ -243,3 +244,11 @@ async def find_out(doubt: Doubt) -> None:
     ClientConfig(account="acme", retry=5)  # type: ignore[arg-type]
     RetryPolicy(5)  # type: ignore[call-arg]
     doubt.value = 1  # type: ignore[misc]
+
+
+def bill(order: Order) -> None:
+    assert_type(invoice_items(order, {"880": 2}, "NFe1", issuance_date=NOW), Invoice)
+    return_items(order, "DEV1", orders_api=OrdersApi.PII, issuance_date=NOW)
+    return_items(order, "DEV1", {"880": 1}, issuance_date=NOW)
+    invoice_items(order, {"880": 1.5}, "NFe1", issuance_date=NOW)  # type: ignore[dict-item]
+    invoice_items(order, {"880": 1}, "NFe1")  # type: ignore[call-arg]
