@@ -32,7 +32,7 @@ def invoice_all(
     issuance_date: datetime,
     orders_api: OrdersApi = OrdersApi.OMS,
 ) -> Invoice:
-    """Return the one invoice of an *order* that has none yet; `InvalidInvoice` says why there is none.
+    """Make the one invoice of an *order* that has none yet, or say in `InvalidInvoice` why not.
 
     It has the order's value and one line a SKU, which names the order's line by SKU id and by
     place. Prices are those of *orders_api*: on PII and PII_2022 the line's total, exactly; on OMS
@@ -52,7 +52,7 @@ def invoice_remaining(
     issuance_date: datetime,
     orders_api: OrdersApi = OrdersApi.OMS,
 ) -> Invoice:
-    """Return the invoice that completes an *order*: what no other has, of its units and of its value.
+    """Make the invoice that completes an *order*, of the units and cents that are on no other.
 
     Read the order just before: its value changes with it. Where the order shows all units as
     invoiced and not all of its value, as after an invoice without lines, this one has none either.
@@ -69,7 +69,7 @@ def invoice_items(
     issuance_date: datetime,
     orders_api: OrdersApi = OrdersApi.OMS,
 ) -> Invoice:
-    """Return the invoice of some units of an *order*, of which *items* says how many by SKU id.
+    """Make an invoice of some units of an *order*, of which *items* says how many by SKU id.
 
     VTEX takes no invoice of 0: one of gifts is worth a cent, and each unit that is left keeps a
     cent as long as there are so many, so that parts can be made in any order. Read the order
@@ -88,7 +88,7 @@ def return_items(
     issuance_date: datetime,
     orders_api: OrdersApi = OrdersApi.OMS,
 ) -> Invoice:
-    """Return the return of some units that were invoiced, or of all that were not returned yet.
+    """Make a return of some units that were invoiced, or of all that were not returned yet.
 
     It is worth its part of what was invoiced, and the last one takes what remains of that. VTEX
     refunds a return only of an order that is invoiced in full; one that comes earlier it keeps, and
