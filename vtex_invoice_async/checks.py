@@ -5,11 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.rules import RULES
+from vtex_invoice_async.shapes import cents_written, has_decimals
 
-__all__ = ["listed", "many", "moment", "money", "name", "of", "problem", "refuse", "text", "whole"]
+__all__ = [
+    "listed",
+    "many",
+    "moment",
+    "money",
+    "name",
+    "of",
+    "problem",
+    "refuse",
+    "text",
+    "whole",
+]
 
 T = TypeVar("T")
 
@@ -22,16 +36,19 @@ Problems = tuple[Problem, ...]
 
 
 def problem(code: str, field: str, message: str) -> Problems:
-    """Return one problem."""
+    """Return one problem; that of a rule as the rule tells it."""
+    rule = RULES.get(code)
+    if rule is not None:
+        return (rule.problem(field, message),)
     return (Problem(code=code, field=field, message=message),)
 
 
-def whole(field: str, value: object, least: int) -> Problems:
+def whole(field: str, value: object, least: int, below: str = "range") -> Problems:
     """Refuse what is not an `int` of at least *least*: 24.99 and True are none."""
     if type(value) is not int:
-        return problem("whole-number", field, "must be an int")
+        return problem("whole-number", field, f"must be a whole number{_unquoted(value)}")
     if value < least:
-        return problem("range", field, f"must be at least {least}")
+        return problem(below, field, f"must be at least {least}")
     if value > MOST:
         return problem("range", field, f"must be at most {MOST}")
     return ()
@@ -39,10 +56,19 @@ def whole(field: str, value: object, least: int) -> Problems:
 
 def money(field: str, value: object, least: int) -> Problems:
     """Refuse what is not a whole number of cents."""
-    if type(value) is not int:
-        advice = "must be whole cents in an int; cents('24.99') makes them of decimal text"
-        return problem("whole-number", field, advice)
-    return whole(field, value, least)
+    if type(value) is int:
+        return whole(field, value, least, "not-positive")
+    written = str(value) if isinstance(value, str | float | Decimal) else ""
+    if has_decimals(written):
+        found = cents_written(written)
+        meant = "2499 for 24.99" if found is None else f"{found} for {written}"
+        return problem("decimals", field, f"has decimals; write cents: {meant}")
+    advice = f"must be a whole number of cents, such as 2499 for 24.99{_unquoted(value)}"
+    return problem("whole-number", field, advice)
+
+
+def _unquoted(value: object) -> str:
+    return ", not in quotes" if isinstance(value, str) and value.isdecimal() else ""
 
 
 def text(field: str, value: object) -> Problems:
@@ -54,12 +80,14 @@ def text(field: str, value: object) -> Problems:
     return ()
 
 
-def name(field: str, value: object) -> Problems:
+def name(field: str, value: object, unprintable: str = "control-character") -> Problems:
     """Refuse what cannot name a thing: nothing, or text with characters that do not print."""
     if not isinstance(value, str) or not value:
-        return problem("required", field, "must be a str that is not empty")
+        return problem("required", field, "must be text that is not empty")
     if not value.isprintable():
-        return problem("control-character", field, "holds a character that does not print")
+        at, odd = next((at, c) for at, c in enumerate(value, 1) if not c.isprintable())
+        told = f"its character {at}, U+{ord(odd):04X}, does not print: leave it out"
+        return problem(unprintable, field, told)
     return ()
 
 

@@ -1,7 +1,7 @@
 """How VTEX writes single values, and how strictly they are read.
 
 Each reader is a cattrs hook: it takes what came out of JSON, so its argument is Any, and raises
-`ValueError`, which cattrs reports with its place.
+`ValueError`, which cattrs reports with its place; `InvalidInvoice` is one that has a code.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from typing import Any, Final, TypeVar, get_args
 from cattrs import Converter, IterableValidationNote
 from cattrs.errors import IterableValidationError
 
+from vtex_invoice_async import checks
+from vtex_invoice_async.errors import InvalidInvoice
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
     "MOST_BAD",
     "exactly",
     "list_only",
+    "money",
+    "money_or_digits",
     "open_word",
+    "optional_money",
     "optional_whole",
     "read_date",
     "read_date_time",
@@ -28,6 +33,7 @@ __all__ = [
     "readable_date_time",
     "readable_text",
     "readable_whole",
+    "whole",
     "whole_or_digits",
     "write_date",
     "write_minute",
@@ -39,6 +45,7 @@ MOST_BAD: Final = 100
 """Members of a list that are told; a list may be so long that to tell all would take a minute."""
 
 _DIGITS = re.compile(r"\d{1,16}", re.ASCII)
+_SIGNED_DIGITS = re.compile(r"-?\d{1,16}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # ISO 8601 as VTEX writes and takes it; `fromisoformat` alone would also take week dates.
 _DATE_TIME = re.compile(
@@ -82,13 +89,37 @@ def list_only(kind: Any, made: Converter) -> Callable[[Any, Any], Any]:
     return structure_list
 
 
-def whole_or_digits(value: Any, _: Any) -> int:
-    """Read a whole number, which VTEX writes as a number here and in a string there."""
+def whole(value: Any, _: Any) -> int:
+    """Read a whole number: no float is one, no bool either."""
     if type(value) is int:
         return value
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        return int(value)
-    raise ValueError("must be a whole number (of cents, if it is money), such as 2499 or '2499'")
+    raise InvalidInvoice(checks.whole("", value, 0))
+
+
+def whole_or_digits(value: Any, _: Any) -> int:
+    """Read a whole number, which VTEX writes as a number here and in a string there."""
+    return whole(_number(value, _DIGITS), None)
+
+
+def money(value: Any, _: Any) -> int:
+    """Read an amount; whether it is too low is for who holds it to say."""
+    if type(value) is int:
+        return value
+    raise InvalidInvoice(checks.money("", value, 0))
+
+
+def money_or_digits(value: Any, _: Any) -> int:
+    """Read an amount, which VTEX writes as a number here and in a string there."""
+    return money(_number(value, _SIGNED_DIGITS), None)
+
+
+def optional_money(value: Any, _: Any) -> int | None:
+    """Read an amount that may be left out."""
+    return None if value is None else money(value, None)
+
+
+def _number(value: Any, digits: re.Pattern[str]) -> Any:
+    return int(value) if isinstance(value, str) and digits.fullmatch(value) else value
 
 
 def optional_whole(value: Any, _: Any) -> int | None:

@@ -79,7 +79,7 @@ class InvoiceItem:
     def __attrs_post_init__(self) -> None:
         problems: list[Problem] = []
         problems += checks.money("price", self.price, 0)
-        problems += checks.whole("quantity", self.quantity, 1)
+        problems += checks.whole("quantity", self.quantity, 1, "quantity")
         if self.id is not None:
             problems += checks.name("id", self.id)
         if self.item_index is not None:

@@ -62,7 +62,7 @@ class InvoiceJob:
     invoice: Invoice
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(checks.name("orderId", self.order_id))
+        checks.refuse(checks.name("orderId", self.order_id, "order-id"))
         checks.refuse(checks.of(Invoice, "invoice", self.invoice))
 
 

@@ -6,7 +6,6 @@ else leaves an outcome that is unknown.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypeVar
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import orjson
 from attrs import evolve, frozen
 
+from vtex_invoice_async import checks
 from vtex_invoice_async.errors import (
     BadRequest,
     CallError,
@@ -32,7 +32,8 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.messages import NoReply, Reply, Request
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, Operation
-from vtex_invoice_async.preflight import refusals
+from vtex_invoice_async.preflight import of_order_id, refusals
+from vtex_invoice_async.shapes import is_path_parameter
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import encode_body, inexpressible, read
 
@@ -40,11 +41,7 @@ __all__ = ["decode", "doubt_of", "encode", "is_answer"]
 
 R = TypeVar("R")
 
-# Ids of orders from outside may hold almost anything; these are the characters that survive a path
-# segment whatever decodes it on the way. `.` and `..` cannot be written, nor `%`.
-_PATH_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@+=,-]{0,127}", re.ASCII)
-_SEQUENCE = re.compile(r"seq\d+", re.ASCII | re.IGNORECASE)
-_PATH_PARAMETERS: Final = {"order_id": "orderId", "invoice_number": "invoiceNumber"}
+_PATH_PARAMETERS: Final = ("order_id", "invoice_number")
 
 # A real answer with one of these, in VTEX's own words, means that VTEX did not act.
 _REFUSALS: Final[dict[int, type[Rejected]]] = {
@@ -76,7 +73,7 @@ def encode(operation: Operation[R], orders_api: OrdersApi) -> Request:
     """Return the request that carries *operation*, or raise `InvalidInvoice`: nothing was sent."""
     if isinstance(operation, NotifyInvoice):
         invoice = operation.invoice
-        problems = (*refusals(invoice), *inexpressible(invoice, orders_api))
+        problems = (*refusals(invoice, orders_api), *inexpressible(invoice, orders_api))
         if problems:
             raise InvalidInvoice(problems)
     body = operation.body()
@@ -104,22 +101,15 @@ def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
 
 
 def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
-    if not isinstance(value, str):
-        raise InvalidInvoice([_path_problem(name, "must be a str")])
-    if not _PATH_PARAMETER.fullmatch(value):
+    if name == "order_id":
+        checks.refuse(tuple(of_order_id(value, is_read=isinstance(operation, GetOrder))))
+    elif not isinstance(value, str) or not is_path_parameter(value):
         advice = (
-            "must start with a letter or a digit and go on with letters, digits or ._~:@+=,- "
-            "(128 at most): VTEX's routes cannot carry anything else"
+            "must be a str that starts with a letter or a digit and goes on with letters, digits or "
+            "._~:@+=,- (128 at most): VTEX's routes cannot carry anything else"
         )
-        raise InvalidInvoice([_path_problem(name, advice)])
-    if name == "order_id" and _SEQUENCE.fullmatch(value) and not isinstance(operation, GetOrder):
-        advice = "is a sequence, by which VTEX only reads orders; read it, and send its orderId"
-        raise InvalidInvoice([_path_problem(name, advice)])
-    return value
-
-
-def _path_problem(name: str, advice: str) -> Problem:
-    return Problem(code="path", field=_PATH_PARAMETERS[name], message=advice)
+        raise InvalidInvoice([Problem(code="path", field="invoiceNumber", message=advice)])
+    return str(value)
 
 
 def decode(

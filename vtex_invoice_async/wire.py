@@ -169,8 +169,7 @@ def _problems(error: BaseException, where: str, orders_api: OrdersApi) -> Iterat
                 yield from _problems(inner, where + _step(error, inner, orders_api), orders_api)
         case InvalidInvoice():
             for problem in error.problems:
-                place = f"{where}.{problem.field}".lstrip(".")
-                yield Problem(code=problem.code, field=place, message=problem.message)
+                yield evolve(problem, field=f"{where}.{problem.field}".strip("."))
         case ForbiddenExtraKeysError():
             for key in sorted(map(str, error.extra_fields)):
                 place = f"{where}.{printable(key, 40)}".lstrip(".")
@@ -226,9 +225,7 @@ def _receipt_document(receipt: Receipt) -> dict[str, object]:
 
 def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made = Converter(forbid_extra_keys=forbid_extra_keys)
-    made.register_structure_hook(
-        int, encodings.exactly(int, "a whole number (of cents, if it is money)")
-    )
+    made.register_structure_hook(int, encodings.whole)
     made.register_structure_hook(str, encodings.exactly(str, "text"))
     made.register_structure_hook(bool, encodings.exactly(bool, "true or false"))
     made.register_structure_hook(datetime, encodings.read_date_time)
@@ -241,15 +238,22 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made.register_unstructure_hook(datetime, datetime.isoformat)
     made.register_unstructure_hook(date, date.isoformat)
 
-    digits = override(struct_hook=encodings.whole_or_digits)
-    text_value = override(struct_hook=encodings.whole_or_digits, unstruct_hook=str)
     pii = orders_api is OrdersApi.PII
-    _register(made, InvoiceItem, ITEM_NAMES[orders_api], item_index=digits)
+    _register(
+        made,
+        InvoiceItem,
+        ITEM_NAMES[orders_api],
+        item_index=override(struct_hook=encodings.whole_or_digits),
+        price=override(struct_hook=encodings.money),
+    )
     _register(
         made,
         Invoice,
         INVOICE_NAMES[orders_api],
-        invoice_value=digits if pii else text_value,
+        invoice_value=override(
+            struct_hook=encodings.money_or_digits, unstruct_hook=None if pii else str
+        ),
+        extra_value=override(struct_hook=encodings.optional_money),
         issuance_date=override()
         if orders_api is OrdersApi.OMS
         else override(unstruct_hook=encodings.write_date),

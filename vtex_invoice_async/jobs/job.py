@@ -10,14 +10,15 @@ from typing import Any, Final, TypedDict
 
 import orjson
 from attrs import field, frozen
+from cattrs.errors import BaseValidationError
 
-from vtex_invoice_async.errors import Doubt
+from vtex_invoice_async.errors import Doubt, InvalidInvoice
 from vtex_invoice_async.models import Invoice
 from vtex_invoice_async.operations import NotifyInvoice
 from vtex_invoice_async.outcome import InvoiceJob, State
 from vtex_invoice_async.protocol import encode
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
-from vtex_invoice_async.wire import row_converter
+from vtex_invoice_async.wire import problems_of, row_converter
 
 __all__ = [
     "FINAL",
@@ -35,7 +36,10 @@ __all__ = [
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     # The way through IN_DOUBT is the only one to VTEX: an intent that was not settled is a doubt.
-    State.PLANNED: frozenset({State.PLANNED, State.IN_DOUBT, State.NOT_SENT, State.HELD}),
+    # What is refused here, before it is begun, is rejected: a row of an earlier version may be.
+    State.PLANNED: frozenset(
+        {State.PLANNED, State.IN_DOUBT, State.NOT_SENT, State.HELD, State.REJECTED}
+    ),
     State.IN_DOUBT: frozenset(
         {
             *(State.IN_DOUBT, State.CONFIRMED, State.REJECTED, State.NOT_SENT),
@@ -149,7 +153,10 @@ class Record:
 
     @property
     def job(self) -> InvoiceJob:
-        """What is to be sent; nothing that is confirmed can be."""
+        """What is to be sent; nothing that is confirmed can be.
+
+        Raises `InvalidInvoice` where it is not taken any more.
+        """
         invoice = _invoice(self.body or b"", self.orders_api)
         return InvoiceJob(order_id=self.order_id, invoice=invoice)
 
@@ -166,7 +173,11 @@ class Record:
 
 
 def _invoice(body: bytes, orders_api: OrdersApi) -> Invoice:
-    return row_converter(orders_api).structure(orjson.loads(body), Invoice)
+    try:
+        return row_converter(orders_api).structure(orjson.loads(body), Invoice)
+    except BaseValidationError as error:
+        # An earlier version took it; the rules have grown since.
+        raise InvalidInvoice(problems_of(error, orders_api)) from None
 
 
 class Facts(TypedDict, total=False):

@@ -12,6 +12,7 @@ from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.errors import (
     CallError,
     ConfigError,
+    InvalidInvoice,
     InvoiceAbsent,
     InvoiceConflict,
     JournalError,
@@ -19,6 +20,7 @@ from vtex_invoice_async.errors import (
     NotSent,
     OutcomeUnknown,
     Rejected,
+    printable,
 )
 from vtex_invoice_async.jobs.events import Event, Lost, Moved
 from vtex_invoice_async.jobs.job import Facts, Record
@@ -32,6 +34,9 @@ __all__ = ["Steps"]
 
 LONGEST_PAUSE: Final = timedelta(seconds=60)
 """Between asking for an intent and its being on disk: if it was longer, the computer slept."""
+
+LONGEST_REASON: Final = 500
+"""Characters of why an invoice was refused here."""
 
 
 class Steps:
@@ -90,6 +95,8 @@ class Steps:
                 latest = await writing
             self._learn(error)
             return await self._failed(record, latest, error)
+        except InvalidInvoice as error:
+            return await self._refused_here(record, error)
         self._progress.hear()
         return await self._confirm(latest, receipt)
 
@@ -98,6 +105,19 @@ class Steps:
         self._progress.move(record.state, intended.state)
         self._progress.in_flight += not _is_in_flight(record)
         return intended
+
+    async def _refused_here(self, record: Record, error: InvalidInvoice) -> Record:
+        """Write down why an invoice was not begun: an earlier version took what is refused now."""
+        state = State.REJECTED
+        if record.state is State.ABSENT:
+            state = State.ABSENT
+            self.left.add(record.seq)
+        facts = Facts(
+            status=None,
+            code=error.problems[0].code,
+            message=printable(str(error), LONGEST_REASON),
+        )
+        return await self._settle(record, state, error, **facts)
 
     async def _failed(
         self, before: Record, latest: Record, error: CallError | ConfigError
@@ -179,7 +199,7 @@ class Steps:
         self,
         record: Record,
         state: State,
-        error: CallError | ConfigError | None = None,
+        error: CallError | ConfigError | InvalidInvoice | None = None,
         **facts: Unpack[Facts],
     ) -> Record:
         try:
