@@ -22,13 +22,14 @@ from vtex_invoice_async.models import (
     TrackingInfo,
     TrackingStatus,
 )
+from vtex_invoice_async.shapes import is_exponent, is_nothing
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 invoice_numbers = st.text(
     st.characters(exclude_categories=["C", "Z"], exclude_characters="/#"), min_size=1, max_size=12
-)
+).filter(lambda number: not (is_nothing(number) or is_exponent(number)))
 numbers = st.integers(0, MOST)
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 moments = st.datetimes(datetime(1000, 1, 2), datetime(9999, 12, 30), timezones=offsets)  # noqa: DTZ001
@@ -60,7 +61,10 @@ def invoices(dialect: OrdersApi) -> st.SearchStrategy[Invoice]:
         invoice_number=invoice_numbers,
         invoice_value=st.integers(1, MOST),
         issuance_date=moments if dialect is OrdersApi.OMS else midnights,
-        items=st.lists(items(dialect), max_size=3),
+        # A return that names a line twice is refused.
+        items=st.lists(
+            items(dialect), max_size=3, unique_by=lambda item: (item.id, item.item_index)
+        ),
         invoice_key=text,
         invoice_url=text,
         embedded_invoice=nothing if pii else text,

@@ -126,8 +126,8 @@ def test_a_value_that_makes_no_sense_is_refused_by_the_name_of_its_field(
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"invoice_value": 24.99}, "whole-number"),
-        ({"invoice_value": 0}, "range"),
+        ({"invoice_value": 24.99}, "decimals"),
+        ({"invoice_value": 0}, "not-positive"),
         ({"invoice_number": ""}, "required"),
         ({"invoice_number": "a\n"}, "control-character"),
         ({"courier": 5}, "text"),
