@@ -18,6 +18,7 @@ from vtex_invoice_async import OrdersApi, VtexInvoiceClient
 from vtex_invoice_async import sandbox as sandbox_package
 from vtex_invoice_async.jobs.rows import Row
 from vtex_invoice_async.jobs.sources import read_json_lines
+from vtex_invoice_async.preflight import RULES
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
 
@@ -137,13 +138,28 @@ def test_the_json_line_is_sound() -> None:
 
 
 def test_the_known_issues_that_it_names_are_those_of_the_sandbox() -> None:
-    _, _, rest = README.partition("known issues ")
+    _, _, rest = README.partition("## The sandbox")[2].partition("known issues ")
     named = re.findall(r"\d{6,7}", rest.partition("\n\n")[0].partition("`sandbox.remarks`")[0])
     folder = Path(sandbox_package.__file__).parent
     sources = "".join(path.read_text() for path in folder.rglob("*.py"))
 
     assert len(named) == 11
     assert [number for number in named if number not in sources] == []
+
+
+def test_the_table_of_rules_has_every_rule_as_it_is() -> None:
+    _, _, section = README.partition("## Before it is sent\n")
+    table = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
+
+    rules = [
+        f"| `{rule.code}` | {rule.severity} | {rule.says} | {rule.source} |"
+        for rule in RULES.values()
+    ]
+    assert table == [
+        "| code | severity | what it finds | VTEX's source |",
+        "|---|---|---|---|",
+        *rules,
+    ]
 
 
 def test_the_two_commands_are_there_to_the_letter() -> None:
