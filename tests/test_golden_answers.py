@@ -70,6 +70,7 @@ ORDERS: dict[str, Order] = {
                 invoice_value=1015,
                 type=InvoiceType.INPUT,
                 items=(PackageItem(item_index=0, quantity=1, price=0, description="001"),),
+                items_inferred=False,
                 issuance_date=datetime(2024, 2, 9, 10, 10, 20, 532268, UTC),
                 raw_issuance_date="2024-02-09T10:10:20.5322681+00:00",
                 invoice_key="CFe35201100063960001504590006629690333214542150",

@@ -12,7 +12,7 @@ from typing import Final, Self, TypeVar
 
 from attrs import evolve
 
-from vtex_invoice_async import checks
+from vtex_invoice_async import checks, verify
 from vtex_invoice_async.bulk import Later, work_through
 from vtex_invoice_async.call import Call
 from vtex_invoice_async.caller import Caller
@@ -24,6 +24,7 @@ from vtex_invoice_async.errors import (
     Doubt,
     InvalidInvoice,
     OutcomeUnknown,
+    Problem,
 )
 from vtex_invoice_async.events import LeftInDoubt, Observer, Observers
 from vtex_invoice_async.models import Invoice, Order, Receipt, TrackingInfo, TrackingStatus
@@ -181,6 +182,17 @@ class VtexInvoiceClient:
     async def get_order(self, order_id: str) -> Order:
         """Read an order by its id, or by its sequence as `seq501456`."""
         return await self.send(GetOrder(order_id=order_id))
+
+    def check(self, order: Order, invoice: Invoice) -> tuple[Problem, ...]:
+        """Return all that is wrong with an invoice in the light of its *order*, or worth a look.
+
+        Nothing is sent, not even a read: the order is as `get_order` returned it. What VTEX would not
+        take, or would be lost, is to `refuse`, the rest to `warn`. On PII an item may name its line by
+        its SKU alone; `verify.with_indexes` finds what is sent of it.
+        """
+        problems = (*checks.of(Order, "order", order), *checks.of(Invoice, "invoice", invoice))
+        checks.refuse(problems)
+        return verify.check(order, invoice, self._config.orders_api, self.now())
 
     async def start_handling(self, order_id: str) -> None:
         """Move an order from `ready-for-handling` to `handling`; in another status: `Conflict`."""

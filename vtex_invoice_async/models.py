@@ -340,6 +340,9 @@ class Package:
 
     type: InvoiceType | str | None = None
     items: tuple[PackageItem, ...] = ()
+    items_inferred: bool | None = None
+    """Whether VTEX made up the lines; None where it does not say so, as on the PII paths."""
+
     issuance_date: datetime | None = None
     raw_issuance_date: str | None = None
     invoice_key: str | None = field(default=None, repr=False)
@@ -369,6 +372,9 @@ class Order:
     workflow_is_in_error: bool | None = None
     is_completed: bool | None = None
     """False on a marketplace order that is not yet whole: do not invoice it."""
+
+    is_changing: bool = False
+    """Whether a change of its items or prices is not finished: do not invoice it either."""
 
     sequence: str | None = None
     origin: str | None = None

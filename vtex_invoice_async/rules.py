@@ -59,6 +59,9 @@ _NOTIFY_PII: Final = (
 _TIME: Final = "https://developers.vtex.com/docs/guides/formatting-order-invoicing-time"
 _HELP: Final = "https://help.vtex.com/en/docs"
 _INVOICING: Final = f"{_HELP}/tracks/invoicing-an-order"
+_RETURNING: Final = f"{_HELP}/tutorials/how-to-return-order-items"
+_STATUSES: Final = f"{_HELP}/tutorials/order-flow-and-status"
+_READING: Final = f"{_API}/orders-api#get-/api/oms/pvt/orders/-orderId-"
 _NUMBERING: Final = f"{_HELP}/tutorials/precautions-when-setting-the-order-numbering"
 _SELLER: Final = "https://developers.vtex.com/docs/guides/external-seller-integration-connector"
 # What VTEX tells those who have an invoicer written by a machine.
@@ -135,12 +138,42 @@ _OF_A_FILE: Final = (
     _refuse(
         "number-of-sale",
         "a return with the number of a sale of its order",
-        f"{_HELP}/tutorials/how-to-return-order-items",
+        _RETURNING,
     ),
 )
 
 # What shows only beside the order.
-_OF_THE_ORDER: Final[tuple[Rule, ...]] = ()
+_OF_THE_ORDER: Final = (
+    _refuse("order-not-found", "an order that VTEX does not find", _READING),
+    _refuse("order-unreadable", "an order that cannot be read as one", _READING),
+    _refuse("order-canceled", "an order that is canceled, or replaced by another", _STATUSES),
+    _refuse("order-early", "a sale on an order that nobody handles yet", _STATUSES),
+    _warn("order-status", "an order in a status that is not known here", _STATUSES),
+    _warn(
+        "order-to-be-canceled",
+        "a sale that denies the order's cancellation",
+        f"{_HELP}/tutorials/canceling-orders",
+    ),
+    _warn("order-in-error", "an order whose workflow is in error", "known issue 1400005"),
+    _refuse("order-incomplete", "a marketplace order that is not whole", "known issue 345526"),
+    _refuse("order-changing", "an order with a change under way", "known issue 1348894"),
+    _refuse("number-again", "an invoice that its order shows already", _INVOICING),
+    _refuse("number-taken", "a number that its order shows with other contents", _INVOICING),
+    _refuse("item-unknown", "an item that its order does not have", "known issue 547053"),
+    _refuse("item-contrary", "an item whose id and itemIndex differ", "known issue 1008459"),
+    _refuse("sale-above-order", "a sale of more than its order leaves", "known issue 930491"),
+    _refuse("quantity-above-order", "more pieces than its order leaves", "known issue 547053"),
+    _warn("quantity-unknown", "pieces that cannot be counted", "known issue 1163668"),
+    _warn("items-left", "a last sale that leaves pieces over", "known issue 646253"),
+    _refuse("return-without-sale", "a return on an order without a sale", _RETURNING),
+    _refuse(
+        "return-above-sales",
+        "a return of more than was sold and not returned",
+        "known issues 376077, 1380918",
+    ),
+    _refuse("quantity-above-sales", "more pieces than were sold and not returned", _RETURNING),
+    _warn("return-too-early", "a return on an order that is not all invoiced", _RETURNING),
+)
 
 
 def _by_code(*rules: Iterable[Rule]) -> Mapping[str, Rule]:

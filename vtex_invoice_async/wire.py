@@ -17,7 +17,7 @@ from cattrs import AttributeValidationNote, Converter, IterableValidationNote
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from vtex_invoice_async import encodings
+from vtex_invoice_async import encodings, order_shapes
 from vtex_invoice_async.errors import InvalidInvoice, Problem, printable
 from vtex_invoice_async.models import (
     CourierEvent,
@@ -239,10 +239,12 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made.register_unstructure_hook(date, date.isoformat)
 
     pii = orders_api is OrdersApi.PII
+    # What people write may name a line by its SKU, whatever the dialect then makes of it.
+    written = {"id": "id"} if forbid_extra_keys else {}
     _register(
         made,
         InvoiceItem,
-        ITEM_NAMES[orders_api],
+        {**ITEM_NAMES[orders_api], **written},
         item_index=override(struct_hook=encodings.whole_or_digits),
         price=override(struct_hook=encodings.money),
     )
@@ -282,15 +284,15 @@ def _register_order(made: Converter) -> None:
     words = override(struct_hook=encodings.readable_text)
     lenient_words: dict[str, Any] = dict.fromkeys([f.name for f in fields(CourierEvent)], words)
     _register(made, CourierEvent, **lenient_words)
-    _register(made, CourierStatus, before=_events_only)
+    _register(made, CourierStatus, before=order_shapes.events_only)
     lenient = override(struct_hook=encodings.readable_whole)
     _register(made, PackageItem, item_index=lenient, quantity=lenient, price=lenient)
-    _register(made, OrderItem, before=_one_price_definition)
+    _register(made, OrderItem, before=order_shapes.one_price_definition)
     _register(
         made,
         Package,
-        before=_keep_raw_date,
-        after=_drop_raw_date,
+        before=order_shapes.read_package,
+        after=order_shapes.written_package,
         type=override(struct_hook=encodings.open_word(InvoiceType)),
         issuance_date=override(struct_hook=encodings.readable_date_time),
         invoice_value=override(struct_hook=encodings.optional_whole),
@@ -298,8 +300,8 @@ def _register_order(made: Converter) -> None:
     _register(
         made,
         Order,
-        before=_flat_packages,
-        after=_nested_packages,
+        before=order_shapes.flat_order,
+        after=order_shapes.nested_order,
         status=override(struct_hook=encodings.open_word(OrderStatus)),
     )
 
@@ -332,55 +334,6 @@ def _register(
 
     made.register_structure_hook(kind, from_document)
     made.register_unstructure_hook(kind, unstructure if after is dict else to_document)
-
-
-def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:
-    """In what VTEX shows, null is as good as absent, for lists too."""
-    return {key: value for key, value in document.items() if value is not None}
-
-
-def _one_price_definition(item: dict[str, Any]) -> dict[str, Any]:
-    """VTEX's schema says `priceDefinitions`, its example `priceDefinition`: either is read."""
-    found = item.get("priceDefinition")
-    if found is None:
-        found = item.get("priceDefinitions")
-    return item | {"priceDefinition": found if isinstance(found, dict) else None}
-
-
-def _events_only(status: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is no event: no word of a courier's may keep an order from being read."""
-    found = status.get("data")
-    listed = found if isinstance(found, list) else []
-    return status | {"data": [event for event in listed if isinstance(event, dict)]}
-
-
-def _keep_raw_date(package: dict[str, Any]) -> dict[str, Any]:
-    raw = package.get("issuanceDate")
-    return _without_nulls(package) | {"rawIssuanceDate": raw if isinstance(raw, str) else None}
-
-
-def _drop_raw_date(package: dict[str, Any]) -> dict[str, Any]:
-    raw = package.pop("rawIssuanceDate", None)
-    return package | {"issuanceDate": raw} if raw else package
-
-
-def _flat_packages(order: dict[str, Any]) -> dict[str, Any]:
-    """Lift the packages; null is an order without any, a missing key says nothing."""
-    flat = {key: value for key, value in _without_nulls(order).items() if key != "packages"}
-    attachment = order.get("packageAttachment", {})
-    if attachment is None:
-        attachment = {"packages": None}
-    if not isinstance(attachment, dict):
-        raise ValueError("packageAttachment: must be a JSON object")
-    if "packages" in attachment:
-        packages = attachment["packages"]
-        flat["packages"] = [] if packages is None else packages
-    return flat
-
-
-def _nested_packages(order: dict[str, Any]) -> dict[str, Any]:
-    packages = order.pop("packages", None)
-    return order if packages is None else order | {"packageAttachment": {"packages": packages}}
 
 
 def _converters(*, forbid_extra_keys: bool) -> Mapping[OrdersApi, Converter]:

@@ -197,6 +197,11 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 @click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
 @click.option("--strict", is_flag=True, help="Take a row with a warning for a bad one.")
 @click.option(
+    "--verify",
+    is_flag=True,
+    help="Read each order first, and compare its invoices with it; a PII row may name SKUs then.",
+)
+@click.option(
     "--sandbox",
     is_flag=True,
     help="Rehearse: send to a private sandbox instead; no account is needed.",

@@ -14,7 +14,7 @@ from rich.console import Console
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.rows import RowProblem
 
-__all__ = ["opened", "tell_problems", "tell_unsent"]
+__all__ = ["Teller", "opened", "tell_problems", "tell_unsent"]
 
 SHOWN_PROBLEMS: Final = 50
 
@@ -28,24 +28,41 @@ def opened(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
+class Teller:
+    """Says where in a source something is wrong, of many only the first but for *all_*."""
+
+    def __init__(self, path: str, console: Console, *, all_: bool) -> None:
+        # Warnings are counted apart: they cannot crowd out what keeps the file from being sent.
+        self.found: Counter[str] = Counter()
+        self._path = path
+        self._console = console
+        self._shown = sys.maxsize if all_ else SHOWN_PROBLEMS
+
+    def tell(self, row: RowProblem) -> None:
+        """Tell, and count, one more."""
+        severity = row.problem.severity
+        self.found[severity] += 1
+        if self.found[severity] <= self._shown:
+            word = "warning: " if severity == "warn" else ""
+            where = f"{row.file or self._path}:{row.line}:{row.column}"
+            self._console.print(f"{where}: {word}{row.problem}")
+
+    def end(self) -> None:
+        """Say how many were not told."""
+        for severity, name in (("refuse", "problems"), ("warn", "warnings")):
+            if self.found[severity] > self._shown:
+                self._console.print(f"... and {self.found[severity] - self._shown:,} more {name}")
+
+
 def tell_problems(
     problems: Iterable[RowProblem], path: str, console: Console, *, all_: bool
 ) -> Counter[str]:
-    """Say where in a source something is wrong, of many only the first but for *all_*; count them."""
-    # Warnings are counted apart, so that they cannot crowd out what keeps the file from being sent.
-    found: Counter[str] = Counter()
-    shown = sys.maxsize if all_ else SHOWN_PROBLEMS
+    """Tell all of *problems* as a `Teller` does, and count them."""
+    teller = Teller(path, console, all_=all_)
     for row in problems:
-        severity = row.problem.severity
-        found[severity] += 1
-        if found[severity] <= shown:
-            word = "warning: " if severity == "warn" else ""
-            where = f"{row.file or path}:{row.line}:{row.column}"
-            console.print(f"{where}: {word}{row.problem}")
-    for severity, name in (("refuse", "problems"), ("warn", "warnings")):
-        if found[severity] > shown:
-            console.print(f"... and {found[severity] - shown:,} more {name}")
-    return found
+        teller.tell(row)
+    teller.end()
+    return teller.found
 
 
 def tell_unsent(invalid: int, console: Console) -> None:

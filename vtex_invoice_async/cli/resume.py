@@ -38,7 +38,7 @@ def _run(options: WorkOptions, go: Go, what: str) -> int:
         if not os.path.lexists(path):
             raise JournalError(f"there is no journal {path}; `send` makes one")
         journal = Journal.open(path, config)
-        summary = asyncio.run(work(go, journal, config, options, console, unbegun=unbegun))
+        summary = asyncio.run(work(go, journal, config, options, console, unbegun=lambda: unbegun))
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
         summary = evolve(unbegun, exit_code=exit_of(error))

@@ -53,7 +53,7 @@ def run_sandbox(options: SandboxOptions) -> int:
     orders_api = OrdersApi(options.orders_api)
     if options.orders_for is not None:
         with Plan(orders_api) as plan:
-            problems = plan.take(read([options.orders_for], orders_api))
+            problems = plan.take(read([options.orders_for], orders_api, with_order=True))
             bad = (row for row in problems if row.problem.severity == "refuse")
             if tell_problems(bad, options.orders_for, stderr(), all_=False):
                 return Exit.BAD_INPUT

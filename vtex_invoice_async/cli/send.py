@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,20 @@ from typing import Any
 from attrs import evolve, frozen
 from rich.console import Console
 
-from vtex_invoice_async.cli.display import stderr
+from vtex_invoice_async.cli.display import stderr, ticker
 from vtex_invoice_async.cli.journal import path_of
-from vtex_invoice_async.cli.problems import tell_problems, tell_unsent
+from vtex_invoice_async.cli.problems import Teller, tell_problems, tell_unsent
 from vtex_invoice_async.cli.sandbox import orders_for
 from vtex_invoice_async.cli.work import WorkOptions, work
+from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig, orders_api_of
-from vtex_invoice_async.errors import JournalError
+from vtex_invoice_async.errors import CallError, JournalError
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
+from vtex_invoice_async.jobs.verifying import exit_of_reading, verify_plan
 from vtex_invoice_async.sandbox import Sandbox
 
 __all__ = ["SendOptions", "run_send"]
@@ -40,6 +42,7 @@ class SendOptions(WorkOptions):
     format_: str | None
     skip_invalid: bool
     strict: bool
+    verify: bool
     sandbox: bool
 
     @property
@@ -84,9 +87,19 @@ def _unsent(plan: Plan, code: int) -> Summary:
 def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
     now = datetime.now(UTC)
-    rows = read(options.files, plan.orders_api, format_=options.format_, now=now)
+    rows = read(
+        options.files,
+        plan.orders_api,
+        format_=options.format_,
+        now=now,
+        with_order=options.verify,
+    )
     # A row that is left out of a run has to be named.
     tell_problems(plan.take(rows), options.title, console, all_=options.skip_invalid)
+    return _may_be_sent(plan, options, console)
+
+
+def _may_be_sent(plan: Plan, options: SendOptions, console: Console) -> bool:
     if plan.invalid and not options.skip_invalid:
         tell_unsent(plan.invalid, console)
         return False
@@ -99,10 +112,20 @@ def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
 def _send(
     plan: Plan, config: ClientConfig | None, options: SendOptions, console: Console
 ) -> Summary:
-    unbegun = _unsent(plan, Exit.CONFIRMED)
+    path = None if config is None else path_of(options.journal, config)
+    name = None if path is None else str(path)
+
+    def unbegun() -> Summary:
+        return evolve(_unsent(plan, Exit.CONFIRMED), journal=name)
 
     async def go(runner: Runner, told: Mapping[str, Any]) -> Summary:
         return await runner.send(plan, {"file": options.title, **told})
+
+    async def verified(client: VtexInvoiceClient, journal: Journal) -> Summary | None:
+        code = await _verify(plan, client, journal, options, console)
+        return None if code is None else evolve(unbegun(), exit_code=code)
+
+    before = verified if options.verify else None
 
     async def rehearse() -> Summary:
         """Send to a sandbox that has orders for the plan, over a journal that goes with it."""
@@ -110,18 +133,45 @@ def _send(
             async with Sandbox(orders_for(plan.entries())) as sandbox:
                 config = evolve(sandbox.config, orders_api=plan.orders_api)
                 journal = Journal.open(Path(folder) / "rehearsal.db", config)
-                summary = await work(go, journal, config, options, console, unbegun=unbegun)
+                summary = await work(
+                    go, journal, config, options, console, unbegun=unbegun, before=before
+                )
         return evolve(summary, journal=None)
 
-    if config is None:
+    if config is None or path is None:
         return asyncio.run(rehearse())
-    path = path_of(options.journal, config)
-    unbegun = evolve(unbegun, journal=str(path))
     if not os.path.lexists(path):
         console.print(f"New journal: {path}; what was sent before is not known to it.")
     try:
         journal = Journal.open(path, config)
-        return asyncio.run(work(go, journal, config, options, console, unbegun=unbegun))
+        run = work(go, journal, config, options, console, unbegun=unbegun, before=before)
+        return asyncio.run(run)
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
-        return evolve(unbegun, exit_code=exit_of(error))
+        return evolve(unbegun(), exit_code=exit_of(error))
+
+
+async def _verify(
+    plan: Plan,
+    client: VtexInvoiceClient,
+    journal: Journal,
+    options: SendOptions,
+    console: Console,
+) -> int | None:
+    """Read the orders, and say what they have against the plan; None where it may be sent now."""
+    teller = Teller(options.title, console, all_=options.skip_invalid)
+    try:
+        with ticker(console, "orders read", plan.orders_in_all(), quiet=options.quiet) as shown:
+            looks = verify_plan(client, journal, plan)
+            async with aclosing(looks) as found:
+                async for told in found:
+                    for problem in told:
+                        teller.tell(problem)
+                    shown.tick("read")
+    except CallError as error:
+        console.print(f"vtex-invoice: {error}")
+        console.print("Nothing was sent: not every order could be read.")
+        return exit_of_reading(error)
+    finally:
+        teller.end()
+    return None if _may_be_sent(plan, options, console) else Exit.BAD_INPUT

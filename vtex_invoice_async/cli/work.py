@@ -30,7 +30,10 @@ from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import InvoiceType
 
-__all__ = ["Go", "WorkOptions", "work"]
+__all__ = ["Before", "Go", "WorkOptions", "work"]
+
+Before: TypeAlias = Callable[[VtexInvoiceClient, Journal], Awaitable[Summary | None]]
+"""What comes before a run, and sends nothing; a summary says that there will be no run."""
 
 Go: TypeAlias = Callable[[Runner, Mapping[str, Any]], Awaitable[Summary]]
 
@@ -94,11 +97,12 @@ async def work(
     options: WorkOptions,
     console: Console,
     *,
-    unbegun: Summary,
+    unbegun: Callable[[], Summary],
+    before: Before | None = None,
 ) -> Summary:
     """Run *go* to its end, as people watch and interrupt it, and return what it comes to.
 
-    That is *unbegun* where it is interrupted before the journal is open.
+    That is *unbegun* where it is interrupted *before* anything may be sent.
     """
     main = asyncio.current_task()
     assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
@@ -107,8 +111,11 @@ async def work(
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(journal)
-            client = _client(options.applied_to(config, options.policy), console)
-            shown.client = await stack.enter_async_context(client)
+            made = _client(options.applied_to(config, options.policy), console)
+            client = await stack.enter_async_context(made)
+            if before is not None and (summary := await before(client, journal)) is not None:
+                return summary
+            shown.client = client
             shown.runner = Runner(
                 client, journal, resend_input=options.resend_input, watch=shown.see
             )
@@ -116,14 +123,11 @@ async def work(
             summary = await go(shown.runner, options.told)
             shown.explain(shown.runner.failure)
     except asyncio.CancelledError:
-        # The second signal: what is in flight stays as the journal has it, in doubt.
         if shown.signal is None:
             raise
-        if shown.runner is None:
-            return evolve(unbegun, exit_code=128 + shown.signal)
-        summary = shown.runner.summary()
+        summary = shown.broken_off(unbegun, shown.signal)
     # A rehearsal is not gone on with.
-    if unbegun.journal is not None:
+    if shown.runner is not None and unbegun().journal is not None:
         _advise(summary, shown.runner, options, console)
     return summary
 
@@ -166,6 +170,13 @@ class _Shown:
             "Interrupted: those in flight are awaited; once more to leave at once",
             signal=number,
         )
+
+    def broken_off(self, unbegun: Callable[[], Summary], signal: int) -> Summary:
+        """Return how it stands: what is in flight stays as the journal has it, in doubt."""
+        if self.runner is not None:
+            return self.runner.summary()
+        self._console.print("Interrupted: nothing was sent.")
+        return evolve(unbegun(), exit_code=128 + signal)
 
     def see(self, event: Event) -> None:
         """Tell of what happened where it needs a person."""

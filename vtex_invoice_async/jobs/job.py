@@ -31,6 +31,7 @@ __all__ = [
     "Step",
     "digest",
     "entering",
+    "is_begun",
     "next_step",
 ]
 
@@ -204,9 +205,14 @@ class Entering(Enum):
 _REPLACEABLE: Final = frozenset({State.PLANNED, State.REJECTED, State.NOT_SENT, State.HELD})
 
 
+def is_begun(known: Record) -> bool:
+    """Whether VTEX may have, or has had, an invoice as it is *known*; else an entry replaces it."""
+    return known.state not in _REPLACEABLE
+
+
 def entering(known: Record, content: bytes) -> Entering:
     """Return what becomes of an entry for an invoice that is *known* already."""
-    if known.state in _REPLACEABLE:
+    if not is_begun(known):
         return Entering.PLAN
     return Entering.SKIP if known.content == content else Entering.REFUSE
 

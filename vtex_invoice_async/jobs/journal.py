@@ -36,6 +36,7 @@ from vtex_invoice_async.jobs.job import (
     Entry,
     Facts,
     Record,
+    is_begun,
 )
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.jobs.store import Header, RunRecord, Store, Table
@@ -323,6 +324,11 @@ class Journal:
             for record in found:
                 if record.state in states:
                     yield record
+
+    async def begun(self, order_id: str) -> frozenset[str]:
+        """Return the numbers of an order's invoices that VTEX has, may have or may show."""
+        records = await self._store.read(lambda table: table.of_order(order_id))
+        return frozenset(record.invoice_number for record in records if is_begun(record))
 
     async def runs(self, most: int) -> Sequence[RunRecord]:
         """Return the last runs, the last one first."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from typing import Final, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Self
 
+import orjson
 from attrs import evolve, frozen
 
 from vtex_invoice_async.errors import Problem
@@ -15,7 +16,7 @@ from vtex_invoice_async.outcome import InvoiceJob
 from vtex_invoice_async.preflight import RULES
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
-__all__ = ["Plan"]
+__all__ = ["Asked", "Plan"]
 
 # Of two rows for one invoice that differ, both are kept without a body: neither is sent.
 _SCHEMA: Final = """
@@ -23,8 +24,16 @@ CREATE TABLE entry (
   seq INTEGER PRIMARY KEY,
   file TEXT, line INTEGER NOT NULL,
   key BLOB NOT NULL UNIQUE,
-  order_id TEXT, invoice_number TEXT, type TEXT, value INTEGER, body BLOB
+  order_id TEXT, invoice_number TEXT, type TEXT, value INTEGER, body BLOB,
+  by_sku INTEGER, places BLOB
 )
+"""
+
+_ENTRY: Final = "line, order_id, invoice_number, type, value, body"
+
+# All of it is known before the first comes out: meanwhile, entries may be changed.
+_ORDERS: Final = """
+SELECT order_id FROM entry WHERE body IS NOT NULL GROUP BY order_id ORDER BY min(seq)
 """
 
 # The first row of a number, and each later one for another order.
@@ -37,6 +46,29 @@ JOIN entry AS later ON later.invoice_number = number.invoice_number
 WHERE later.body IS NOT NULL AND later.order_id <> first.order_id
 ORDER BY later.seq
 """
+
+
+@frozen(kw_only=True)
+class Asked:
+    """A sound invoice of a plan, and where what it asks for is written."""
+
+    seq: int
+    file: str | None
+    places: Mapping[str, tuple[int, int]]
+    """Line and column, by field."""
+
+    by_sku: bool
+    """Whether its order has to tell what is sent."""
+
+    entry: Entry
+
+    def located(self, problem: Problem) -> RowProblem:
+        """Return *problem* with the place of its field, or of what holds it."""
+        field = problem.field
+        while field not in self.places and field:
+            field = field[: max(field.rfind("."), field.rfind("["), 0)]
+        line, column = self.places.get(field, (self.entry.line or 1, 1))
+        return RowProblem(file=self.file, line=line, column=column, problem=problem)
 
 
 class Plan:
@@ -87,25 +119,74 @@ class Plan:
 
     def entries(self) -> Iterator[Entry]:
         """Yield each sound invoice once, in the order of the source."""
-        for line, order_id, number, kind, value, body in self._database.execute(
-            "SELECT line, order_id, invoice_number, type, value, body FROM entry"
-            " WHERE body IS NOT NULL ORDER BY seq"
+        for values in self._database.execute(
+            f"SELECT {_ENTRY} FROM entry WHERE body IS NOT NULL ORDER BY seq"  # noqa: S608
         ):
-            yield Entry(
-                order_id=order_id,
-                invoice_number=number,
-                type=InvoiceType(kind),
-                value=value,
-                orders_api=self.orders_api,
-                body=body,
-                line=line,
+            yield self._read(values)
+
+    def orders_in_all(self) -> int:
+        """Count the orders that have a sound invoice."""
+        told = "SELECT count(DISTINCT order_id) FROM entry WHERE body IS NOT NULL"
+        (count,) = self._database.execute(told).fetchone()
+        return int(count)
+
+    def orders(self) -> Iterator[str]:
+        """Yield each order that has a sound invoice, in the order of the source."""
+        self._database.execute("CREATE INDEX IF NOT EXISTS by_order ON entry (order_id)")
+        for (order_id,) in self._database.execute(_ORDERS):
+            yield order_id
+
+    def of_order(self, order_id: str) -> Sequence[Asked]:
+        """Return the sound invoices of an order as they may be sent: Outputs before Inputs."""
+        found = self._database.execute(
+            f"SELECT {_ENTRY}, seq, file, by_sku, places FROM entry"  # noqa: S608  a constant
+            " WHERE order_id = ? AND body IS NOT NULL ORDER BY seq",
+            (order_id,),
+        )
+        asked = [
+            Asked(
+                seq=seq,
+                file=file,
+                by_sku=bool(by_sku),
+                places=orjson.loads(places or b"{}"),
+                entry=self._read(values),
             )
+            for *values, seq, file, by_sku, places in found
+        ]
+        return sorted(asked, key=lambda one: one.entry.type is InvoiceType.INPUT)
+
+    def name_lines(self, asked: Asked, body: bytes) -> None:
+        """Take what is sent of an invoice, now that its order has told which lines it means."""
+        values = (body, asked.seq)
+        self._database.execute("UPDATE entry SET body = ?, by_sku = 0 WHERE seq = ?", values)
+
+    def judge(self, asked: Asked, problems: Iterable[Problem]) -> tuple[bool, Sequence[RowProblem]]:
+        """Return whether an invoice stays in the plan, and what is to be told of its *problems*."""
+        told = [asked.located(problem) for problem in problems]
+        if self._strict:
+            told = [_refused(problem) for problem in told]
+        is_sound = all(row.problem.severity == "warn" for row in told)
+        if not is_sound:
+            self._spoil(asked.seq, is_sound=True)
+        return is_sound, told
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._database.close()
+
+    def _read(self, values: Sequence[Any]) -> Entry:
+        line, order_id, number, kind, value, body = values
+        return Entry(
+            order_id=order_id,
+            invoice_number=number,
+            type=InvoiceType(kind),
+            value=value,
+            orders_api=self.orders_api,
+            body=body,
+            line=line,
+        )
 
     def _entry(self, row: Row) -> Entry:
         invoice = row.job.invoice
@@ -128,10 +209,13 @@ class Plan:
             if entry is None
             else (entry.order_id, entry.invoice_number, entry.type, entry.value, entry.body)
         )
+        by_sku, places = (
+            (place.by_sku, orjson.dumps(place.places)) if isinstance(place, Row) else (False, None)
+        )
         added = self._database.execute(
-            "INSERT INTO entry (file, line, key, order_id, invoice_number, type, value, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-            (place.file, place.line, digest(key), *values),
+            f"INSERT INTO entry (file, key, by_sku, places, {_ENTRY})"  # noqa: S608  a constant
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+            (place.file, digest(key), by_sku, places, place.line, *values),
         )
         if added.rowcount:
             self.planned += entry is not None

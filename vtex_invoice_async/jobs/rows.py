@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol, TypeAlias
 
-from attrs import field, frozen
+import orjson
+from attrs import evolve, field, frozen
 from cattrs.errors import BaseValidationError
 
 from vtex_invoice_async import preflight
 from vtex_invoice_async.errors import InvalidInvoice, Problem
-from vtex_invoice_async.models import Invoice
+from vtex_invoice_async.models import Invoice, InvoiceItem
 from vtex_invoice_async.operations import NotifyInvoice
 from vtex_invoice_async.outcome import InvoiceJob
 from vtex_invoice_async.protocol import encode
@@ -39,6 +40,7 @@ OURS: Final = "job"
 MOST_TOLD: Final = 20
 """Problems that are told of one row."""
 
+_NO_ORDER = Problem(code="required", field="orderId", message="must be the order's id, in quotes")
 _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 
 
@@ -81,9 +83,14 @@ class Row:
 
     job: InvoiceJob
     body: bytes = field(repr=False)
-    """What would be sent."""
+    """What would be sent; where it is *by_sku*, the same as it is written, with its SKUs."""
+
+    by_sku: bool = False
+    """Whether only its order tells what is sent, for it names lines by SKU where VTEX does not."""
 
     warnings: tuple[RowProblem, ...] = ()
+    places: Mapping[str, tuple[int, int]] = field(factory=dict)
+    """Line and column of what its order may have something against, by field."""
 
 
 class Written(Protocol):
@@ -123,35 +130,80 @@ def bad_row(written: Written, problems: Iterable[Problem], key: bytes | None = N
     return BadRow(file=written.file, line=written.number, problems=tuple(told), key=key)
 
 
-def row_of(written: Written, orders_api: OrdersApi, now: datetime | None = None) -> Row | BadRow:
-    """Return the row that *written* is; without *now*, no date is taken to lie in the future."""
+def row_of(
+    written: Written,
+    orders_api: OrdersApi,
+    now: datetime | None = None,
+    *,
+    with_order: bool = False,
+) -> Row | BadRow:
+    """Return the row that *written* is; without *now*, no date is taken to lie in the future.
+
+    One that is checked *with_order* later may name lines by SKU in every dialect.
+    """
     document = written.document
     order_id = document.pop("orderId", None)
     key = _key(order_id, document.get("invoiceNumber"))
     document.pop(OURS, None)
     if not isinstance(order_id, str):
-        message = "must be the order's id, in quotes"
-        problem = Problem(code="required", field="orderId", message=message)
-        return bad_row(written, [problem], key)
+        return bad_row(written, [_NO_ORDER], key)
     try:
         invoice = row_converter(orders_api).structure(document, Invoice)
-        request = encode(NotifyInvoice(order_id=order_id, invoice=invoice), orders_api)
+        by_sku = with_order and orders_api is OrdersApi.PII and any(i.id for i in invoice.items)
+        body = _body(order_id, invoice, orders_api, by_sku=by_sku)
     except BaseValidationError as error:
         return bad_row(written, problems_of(error, orders_api), key)
     except InvalidInvoice as error:
-        return bad_row(written, error.problems, key)
+        return bad_row(written, map(_advised, error.problems), key)
     warnings = preflight.warnings(order_id, invoice, orders_api, now)
     return Row(
         file=written.file,
         line=written.number,
         key=key or b"",
         job=InvoiceJob(order_id=order_id, invoice=invoice),
-        body=request.body or b"",
+        body=body,
+        by_sku=by_sku,
+        places=_places(written, invoice) if with_order else {},
         warnings=(
             *without_offset(written, _moments(document, orders_api)),
             *map(written.located, warnings),
         ),
     )
+
+
+def _body(order_id: str, invoice: Invoice, orders_api: OrdersApi, *, by_sku: bool) -> bytes:
+    """Return what is sent, or with SKUs what comes before it; refuse what can never be sent."""
+    # Where the order is to tell an index, any will do until then.
+    items = [evolve(i, item_index=0) if _lacks_index(i) else i for i in invoice.items]
+    sent = evolve(invoice, items=items) if by_sku else invoice
+    request = encode(NotifyInvoice(order_id=order_id, invoice=sent), orders_api)
+    if by_sku:
+        return orjson.dumps(row_converter(orders_api).unstructure(invoice))
+    return request.body or b""
+
+
+def _lacks_index(item: InvoiceItem) -> bool:
+    return item.item_index is None and item.id is not None
+
+
+def _advised(problem: Problem) -> Problem:
+    """Say what a row may do about an index that it lacks."""
+    if problem.code != "missing" or not problem.field.endswith(".itemIndex"):
+        return problem
+    advice = (
+        "is missing: give the line's place on the order, from 0, or its SKU as id with --verify"
+    )
+    return evolve(problem, message=advice)
+
+
+def _places(written: Written, invoice: Invoice) -> Mapping[str, tuple[int, int]]:
+    # Each costs a look through the row, so of many items the first ones have to do.
+    fields = ["orderId", "type", "invoiceNumber", "invoiceValue", "items"]
+    for at, item in enumerate(invoice.items[:MOST_TOLD]):
+        names = {"id": item.id, "itemIndex": item.item_index, "quantity": item.quantity}
+        fields += [f"items[{at}].{name}" for name, value in names.items() if value is not None]
+    found = (written.located(Problem(code="", field=name, message="")) for name in fields)
+    return {told.problem.field: (told.line, told.column) for told in found}
 
 
 def without_offset(written: Written, keys: Iterable[str]) -> Sequence[RowProblem]:

@@ -34,18 +34,20 @@ def read(
     *,
     format_: str | None = None,
     now: datetime | None = None,
+    with_order: bool = False,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows of one or more files, which are read as they are asked for.
 
     `-` is standard input. Without *format_*, a file's name says what it is; what says nothing is
-    JSON lines. Without *now*, no date is taken to lie in the future. Raises `OSError` where a file
-    cannot be read.
+    JSON lines. Without *now*, no date is taken to lie in the future. Rows that are checked
+    *with_order* later may name lines by SKU in every dialect. Raises `OSError` where a file cannot
+    be read.
     """
     for path in paths:
         name = path if len(paths) > 1 else None
         with _opened(path) as file:
             reader = _READERS[format_ or "jsonl"]
-            yield from _rows(reader(file, name), orders_api, now)
+            yield from _rows(reader(file, name), orders_api, now, with_order=with_order)
 
 
 def read_json_lines(
@@ -56,10 +58,17 @@ def read_json_lines(
 
 
 def _rows(
-    found: Iterable[Written | BadRow], orders_api: OrdersApi, now: datetime | None
+    found: Iterable[Written | BadRow],
+    orders_api: OrdersApi,
+    now: datetime | None,
+    *,
+    with_order: bool = False,
 ) -> Iterator[Row | BadRow]:
     for row in found:
-        yield row if isinstance(row, BadRow) else row_of(row, orders_api, now)
+        if isinstance(row, BadRow):
+            yield row
+        else:
+            yield row_of(row, orders_api, now, with_order=with_order)
 
 
 @contextmanager

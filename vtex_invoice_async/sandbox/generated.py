@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 from attrs import evolve
 
 from vtex_invoice_async.models import (
     Invoice,
+    InvoiceItem,
     InvoiceType,
     Order,
     OrderItem,
     OrderStatus,
     OrderTotal,
     Package,
+    PackageItem,
     PriceDefinition,
 )
 
@@ -42,28 +45,67 @@ def generate_orders(count: int, chance: random.Random) -> Iterator[Order]:
 def fitting_order(order_id: str, invoices: Iterable[Invoice]) -> Order:
     """Return an order that just these *invoices* fit on, in whatever order they come."""
     found = list(invoices)
-    sales = sum(i.invoice_value for i in found if i.type is InvoiceType.OUTPUT)
-    returns = sum(i.invoice_value for i in found if i.type is InvoiceType.INPUT)
-    skus = {item.id: None for i in found for item in i.items if item.id is not None}
-    indexes = [item.item_index for i in found for item in i.items if item.item_index is not None]
-    lines = min(max(indexes, default=0) + 1, MOST_LINES)
-    names = [*skus, *(str(7_060_000 + n) for n in range(len(skus), lines))]
-    items = [_free_line(order_id, name) for name in names]
-    sequence = str(crc32(order_id.encode()))
-    order = _order(order_id, items, sequence=sequence, freight=sales + returns)
+    sales = [invoice for invoice in found if invoice.type is InvoiceType.OUTPUT]
+    returns = [invoice for invoice in found if invoice.type is InvoiceType.INPUT]
+    names = _names([item for invoice in found for item in invoice.items])
+    sold, returned = _pieces(sales, names), _pieces(returns, names)
+    # What is returned was sold before. A line that no item names has no pieces to be sold, nor has
+    # the second one of a SKU.
+    pieces = sold + returned
+    items = [_free_line(order_id, name, pieces.pop(name, 0)) for name in names]
+    worth = sum(invoice.invoice_value for invoice in returns)
+    order = _order(
+        order_id,
+        items if sold + returned else [_free_line(order_id, name, 1) for name in names],
+        sequence=str(crc32(order_id.encode())),
+        freight=sum(invoice.invoice_value for invoice in sales) + worth,
+    )
     if not returns:
         return order
-    # What is returned was sold before.
-    earlier = Package(invoice_number="SOLD-BEFORE", invoice_value=returns, type=InvoiceType.OUTPUT)
+    earlier = Package(
+        invoice_number="SOLD-BEFORE",
+        invoice_value=worth,
+        type=InvoiceType.OUTPUT,
+        items=tuple(
+            PackageItem(item_index=names.index(name), id=name, quantity=quantity, price=0)
+            for name, quantity in returned.items()
+        ),
+    )
     return evolve(order, packages=(earlier,))
 
 
-def _free_line(order_id: str, name: str) -> OrderItem:
+def _names(items: Sequence[InvoiceItem]) -> list[str]:
+    """Return the SKUs of an order's lines: each where an item says that it is, or where there is room."""
+    placed: dict[int, str] = {}
+    for item in items:
+        if item.id is not None and item.item_index is not None:
+            placed.setdefault(item.item_index, item.id)
+    anywhere = {item.id: None for item in items if item.id not in {None, *placed.values()}}
+    others = (sku for sku in anywhere if sku is not None)
+    indexes = [item.item_index for item in items if item.item_index is not None]
+    lines = min(max(indexes, default=0) + 1, MOST_LINES)
+    names = [placed.get(n) or next(others, str(7_060_000 + n)) for n in range(lines)]
+    return [*names, *others]
+
+
+def _pieces(invoices: Iterable[Invoice], names: Sequence[str]) -> Counter[str]:
+    """Count the pieces of each SKU."""
+    found: Counter[str] = Counter()
+    for item in (item for invoice in invoices for item in invoice.items):
+        index = item.item_index or 0
+        if item.id is not None:
+            found[item.id] += item.quantity
+        elif index < len(names):
+            found[names[index]] += item.quantity
+    return found
+
+
+def _free_line(order_id: str, name: str, quantity: int) -> OrderItem:
     """Return a line that costs nothing: the order's value is all freight."""
     return OrderItem(
         unique_id=f"{crc32(f'{order_id} {name}'.encode()):032X}",
         id=name,
-        quantity=1,
+        quantity=quantity,
         seller="1",
         price=0,
         selling_price=0,

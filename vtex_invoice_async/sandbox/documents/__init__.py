@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from vtex_invoice_async.sandbox.documents.delivery import shipping_data
-from vtex_invoice_async.sandbox.documents.extras import extras
+from vtex_invoice_async.sandbox.documents.extras import changes_of_document, extras
 from vtex_invoice_async.sandbox.documents.facts import SHOP, SITE, Facts
 from vtex_invoice_async.sandbox.documents.items import item_metadata, items
 from vtex_invoice_async.sandbox.documents.packages import package_attachment
@@ -188,7 +188,8 @@ def _of_document(facts: Facts) -> dict[str, object]:
         "cancellationData": _cancellation(facts),
         "cancellationRequests": _cancellation_requests(facts),
         **dict.fromkeys(("subscriptionData", "giftRegistryData", "callCenterOperatorData")),
-        **dict.fromkeys(("customData", "changesAttachment", "marketplace")),
+        **dict.fromkeys(("customData", "marketplace")),
+        "changesAttachment": changes_of_document(facts),
     }
 
 

@@ -1,4 +1,4 @@
-"""What few orders have, and the example of VTEX's page nevertheless shows: the OMS page only."""
+"""What few orders have, and the example of VTEX's OMS page nevertheless shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from vtex_invoice_async.sandbox.documents.facts import SHOP, Facts
 
-__all__ = ["extras"]
+__all__ = ["changes_of_document", "extras"]
 
 
 def extras(facts: Facts) -> dict[str, object]:
@@ -14,7 +14,7 @@ def extras(facts: Facts) -> dict[str, object]:
     return {
         "subscriptionData": _subscription(facts),
         "customData": _custom_data(facts),
-        "changesAttachment": _changes(facts),
+        "changesAttachment": _changes(facts, [_finished_change(facts)]),
         "callCenterOperatorData": {
             "id": "callCenterOperatorData",
             "email": "operador@sandbox.example",
@@ -69,7 +69,23 @@ def _custom_data(facts: Facts) -> dict[str, object]:
     return {"customApps": [app], "customFields": fields}
 
 
-def _changes(facts: Facts) -> dict[str, object]:
+def changes_of_document(facts: Facts) -> dict[str, object] | None:
+    """Return what the PII page shows of changes."""
+    return _changes(facts, []) if facts.order.is_changing else None
+
+
+def _changes(facts: Facts, finished: list[dict[str, object]]) -> dict[str, object]:
+    # Known issue 1348894 has a flag for it, and no page shows where: both of its names are told.
+    under_way = {
+        **{"reason": "Pedido do cliente", "discountValue": 0, "incrementValue": 0},
+        **{"itemsAdded": [], "itemsRemoved": [], "receipt": None},
+        **{"inProgress": True, "finished": False},
+    }
+    found = [*finished, *([under_way] if facts.order.is_changing else [])]
+    return {"id": "changeAttachment", "changesData": found}
+
+
+def _finished_change(facts: Facts) -> dict[str, object]:
     """Tell of a piece that was taken out before: the order's sums are those of after."""
     removed = {
         "id": "1000000",
@@ -83,7 +99,7 @@ def _changes(facts: Facts) -> dict[str, object]:
         "orderId": facts.order.order_id,
         "receipt": facts.guid("change"),
     }
-    change = {
+    return {
         "reason": "Pedido do cliente",
         "discountValue": 3290,
         "incrementValue": 0,
@@ -91,4 +107,3 @@ def _changes(facts: Facts) -> dict[str, object]:
         "itemsRemoved": [removed],
         "receipt": receipt,
     }
-    return {"id": "changeAttachment", "changesData": [change]}
