@@ -102,6 +102,7 @@ _packages = st.builds(
         st.builds(PackageItem, item_index=st.none() | numbers, description=st.none() | texts),
         max_size=2,
     ).map(tuple),
+    items_inferred=st.none() | st.booleans(),
     courier_status=st.none()
     | st.builds(
         CourierStatus,
@@ -141,4 +142,5 @@ orders = st.builds(
     ).map(tuple),
     packages=st.none() | st.lists(_packages | _dated_packages, max_size=2).map(tuple),
     workflow_is_in_error=st.none() | st.booleans(),
+    is_changing=st.booleans(),
 )

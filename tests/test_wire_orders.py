@@ -156,3 +156,42 @@ def test_null_in_a_package_is_as_good_as_absent(key: str) -> None:
 def test_what_is_no_order_is_told_with_its_place(document: bytes, place: str) -> None:
     with pytest.raises(ValueError, match=f"^{place}"):
         read(document, Order, OrdersApi.OMS)
+
+
+DONE: Json = {"reason": "", "receipt": {"receipt": "029f9ab8"}}
+
+
+@pytest.mark.parametrize(
+    ("attachment", "is_changing"),
+    [
+        (None, False),
+        ({"changesData": None}, False),
+        ({"changesData": []}, False),
+        ({"changesData": [DONE]}, False),
+        ({"changesData": [{"reason": "", "receipt": None}]}, True),
+        ({"changesData": [DONE, {"reason": ""}]}, True),
+        ({"changesData": [DONE | {"inProgress": True}]}, True),
+        ({"changesData": [DONE | {"finished": False}]}, True),
+        ({"changesData": [{"receipt": None, "finished": True}]}, False),
+        ({"changesData": [{"receipt": None, "inProgress": False}]}, False),
+        ({"changesData": [{"receipt": None, "inProgress": "no"}]}, True),
+        ({"changesData": "x"}, False),
+        ({"changesData": {"inProgress": True}}, False),
+        ({"changesData": [None, "x", 1]}, False),
+        *((odd, False) for odd in ("x", 5, True)),
+    ],
+)
+def test_an_order_is_changing_while_one_of_its_changes_is_not_finished(
+    attachment: object, is_changing: bool
+) -> None:
+    assert order(changesAttachment=attachment).is_changing is is_changing
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [(True, True), (False, False), (None, None), ("yes", None), (1, None)]
+)
+def test_only_yes_and_no_say_whether_lines_were_made_up(said: object, kept: bool | None) -> None:
+    packages = order(packageAttachment={"packages": [{"EnableInferItems": said}]}).packages
+
+    assert packages is not None
+    assert packages[0].items_inferred is kept

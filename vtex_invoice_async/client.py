@@ -192,6 +192,7 @@ class VtexInvoiceClient:
         """
         problems = (*checks.of(Order, "order", order), *checks.of(Invoice, "invoice", invoice))
         checks.refuse(problems)
+        self._caller.check_usable()
         return verify.check(order, invoice, self._config.orders_api, self.now())
 
     async def start_handling(self, order_id: str) -> None:

@@ -233,7 +233,8 @@ def _of_sale(ledger: Ledger, invoice: Invoice, skus: _Skus) -> Found:
     remaining = ledger.ordered - moved.counted
     yield from _above("quantity-above-order", invoice, skus, remaining, "the order leaves")
     pieces = skus.count(invoice)
-    if moved.is_certain and invoice.items and value == left and remaining - pieces:
+    is_known = moved.is_certain and None not in {skus.of(item) for item in invoice.items}
+    if is_known and invoice.items and value == left and remaining - pieces:
         over = ", ".join(sorted(remaining - pieces)[:5])
         message = f"settle the order's value, and leave pieces that nobody can invoice: SKU {over}"
         yield "items-left", "items", message
