@@ -93,6 +93,8 @@ async def one_by_one() -> None:
             await client.update_tracking_status("1172452900788-01", "DFG1", status), Receipt
         )
         assert_type(await client.get_order("1172452900788-01"), Order)
+        order = await client.get_order("1172452900788-01")
+        assert_type(client.check(order, invoice), tuple[Problem, ...])
         assert_type(await client.start_handling("1172452900788-01"), None)
         assert_type(await client.send(NotifyInvoice(order_id="x-01", invoice=invoice)), Receipt)
         assert_type(await client.send(GetOrder(order_id="x-01")), Order)
