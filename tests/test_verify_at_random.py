@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,13 @@ STRICT: Final = st.builds(
     duplicates=st.sampled_from(("documented", "reject", "conflict")),
     settle_delay=st.sampled_from((0, 2)),
 )
+
+
+@pytest.mark.parametrize("status", sorted({*SANDBOX_EARLY, *CANCELED}))
+def test_a_status_that_a_strict_sandbox_refuses_is_refused(status: str) -> None:
+    order = evolve(next(generate_orders(1, random.Random(0))), status=status)
+
+    assert is_refused(order, make_invoice(invoice_value=1, items=[]), OrdersApi.OMS)
 
 
 def orders_at_random() -> st.SearchStrategy[Order]:
@@ -68,8 +76,14 @@ def invoice_of(draw: st.DrawFn, order: Order, number: str) -> Invoice:
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[Order, Sequence[Invoice]]:
     order = draw(orders_at_random())
-    numbers = draw(st.lists(st.sampled_from("ABCD"), min_size=1, max_size=6))
-    return order, [invoice_of(draw, order, number) for number in numbers]
+    numbers = draw(st.lists(st.sampled_from("ABCDEF"), min_size=1, max_size=6))
+    found = [invoice_of(draw, order, number) for number in numbers]
+    if draw(st.booleans()):
+        return order, found
+    # Only what was sold can return.
+    whole = make_invoice(invoice_number="WHOLE", invoice_value=order.value, items=[])
+    returns = [evolve(one, type=InvoiceType.INPUT, items=[]) for one in found]
+    return evolve(order, status="handling"), [whole, *returns]
 
 
 def is_refused(order: Order, invoice: Invoice, orders_api: OrdersApi) -> bool:
