@@ -291,3 +291,10 @@ def test_an_order_with_an_invoice_more_shows_it() -> None:
     assert found(returned, sale(1, type=INPUT, invoice_number="X")) == [RETURNED_ABOVE]
     unknown = with_invoice(order_of(), sale(4_000))
     assert found(unknown, sale(1, ("880", 3), invoice_number="X")) == [UNKNOWN]
+
+
+def test_a_long_id_is_cut_where_it_is_told() -> None:
+    problems = list(verify(order_of(), sale(1, ("9" * 10_000, 1)), OMS))
+
+    assert [problem.code for problem in problems] == ["item-unknown"]
+    assert len(problems[0].message) < 200

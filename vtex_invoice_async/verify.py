@@ -15,7 +15,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from vtex_invoice_async import preflight
-from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.errors import InvalidInvoice, Problem, printable
 from vtex_invoice_async.ledger import Ledger, is_return, sku_of
 from vtex_invoice_async.models import (
     Invoice,
@@ -107,7 +107,7 @@ def with_indexes(order: Order, invoice: Invoice) -> Invoice:
             problem = RULES["item-unknown"].problem(f"items[{at}]", "names no line: give its id")
             problems.append(problem)
         else:
-            problems.append(RULES["item-unknown"].problem(f"items[{at}].id", _nosku_of(item.id)))
+            problems.append(RULES["item-unknown"].problem(f"items[{at}].id", _no_sku(item.id)))
     if problems:
         raise InvalidInvoice(problems)
     return evolve(invoice, items=items)
@@ -188,17 +188,22 @@ def _of_lines(order: Order, invoice: Invoice) -> Found:
     skus = [line.id for line in order.items]
     for at, item in enumerate(invoice.items):
         if item.id is not None and item.id not in skus:
-            yield "item-unknown", f"items[{at}].id", _nosku_of(item.id)
+            yield "item-unknown", f"items[{at}].id", _no_sku(item.id)
         elif item.item_index is not None and item.item_index >= len(skus):
             message = f"the order has {len(skus)} lines, from 0: correct it"
             yield "item-unknown", f"items[{at}].itemIndex", message
         elif None not in (item.id, item.item_index) and item.id != skus[item.item_index or 0]:
-            message = f"line {item.item_index} of the order is SKU {skus[item.item_index or 0]}"
-            yield "item-contrary", f"items[{at}].itemIndex", f"{message}, and id says {item.id}"
+            there = _told(skus[item.item_index or 0])
+            message = f"line {item.item_index} of the order is SKU {there}"
+            yield "item-contrary", f"items[{at}].itemIndex", f"{message}, and id {_told(item.id)}"
 
 
-def _nosku_of(sku: str) -> str:
-    return f"the order has no SKU {sku}: correct it"
+def _told(sku: str | None) -> str:
+    return printable(sku or "", 60)
+
+
+def _no_sku(sku: str) -> str:
+    return f"the order has no SKU {_told(sku)}: correct it"
 
 
 def _of_number(packages: Iterable[Package], invoice: Invoice) -> Found:
@@ -235,7 +240,7 @@ def _of_sale(ledger: Ledger, invoice: Invoice, skus: _Skus) -> Found:
     pieces = skus.count(invoice)
     is_known = moved.is_certain and None not in {skus.of(item) for item in invoice.items}
     if is_known and invoice.items and value == left and remaining - pieces:
-        over = ", ".join(sorted(remaining - pieces)[:5])
+        over = ", ".join(map(_told, sorted(remaining - pieces)[:5]))
         message = f"settle the order's value, and leave pieces that nobody can invoice: SKU {over}"
         yield "items-left", "items", message
     elif not moved.is_certain and pieces:
@@ -272,7 +277,7 @@ def _above(code: str, invoice: Invoice, skus: _Skus, left: Counter[str], whose: 
         sku = skus.of(item)
         if sku is not None and over.pop(sku, 0):
             pieces = skus.count(invoice)[sku]
-            message = f"there are {pieces} of SKU {sku} in all, and {whose} {left[sku]}"
+            message = f"there are {pieces} of SKU {_told(sku)} in all, and {whose} {left[sku]}"
             yield code, f"items[{at}].quantity", message
 
 
