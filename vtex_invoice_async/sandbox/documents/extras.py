@@ -77,9 +77,14 @@ def changes_of_document(facts: Facts) -> dict[str, object] | None:
 def _changes(facts: Facts, finished: list[dict[str, object]]) -> dict[str, object]:
     # Known issue 1348894 has a flag for it, and no page shows where: both of its names are told.
     under_way = {
-        **{"reason": "Pedido do cliente", "discountValue": 0, "incrementValue": 0},
-        **{"itemsAdded": [], "itemsRemoved": [], "receipt": None},
-        **{"inProgress": True, "finished": False},
+        "reason": "Pedido do cliente",
+        "discountValue": 0,
+        "incrementValue": 0,
+        "itemsAdded": [],
+        "itemsRemoved": [],
+        "receipt": None,
+        "inProgress": True,
+        "finished": False,
     }
     found = [*finished, *([under_way] if facts.order.is_changing else [])]
     return {"id": "changeAttachment", "changesData": found}
