@@ -28,7 +28,7 @@ EARLY = ("take", "refuse")
 ABOVE_VALUE = ("refuse", "take")
 """The choices of `sandbox.Rules`, which costs too much to import for a help text."""
 
-FORMATS = ("jsonl",)
+FORMATS = ("jsonl", "csv", "parquet")
 """Those of `jobs.sources`."""
 
 CONCURRENCY = 64

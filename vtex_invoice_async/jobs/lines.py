@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, NoReturn
 from attrs import frozen
 
 from vtex_invoice_async.errors import Problem
-from vtex_invoice_async.jobs.rows import BadRow, Json, RowProblem
+from vtex_invoice_async.jobs.rows import BadRow, Json, RowProblem, broken_row
 
 __all__ = ["LONGEST_LINE", "Line", "read_lines"]
 
@@ -50,9 +50,7 @@ def read_lines(file: BinaryIO, name: str | None = None) -> Iterator[Line | BadRo
             text = _decoded(raw)
             yield Line(file=name, number=number, text=text, document=_document(text))
         except _BrokenError as broken:
-            problem = Problem(code="line", field="", message=f"the line {broken}")
-            told = RowProblem(file=name, line=number, column=broken.column, problem=problem)
-            yield BadRow(file=name, line=number, problems=(told,))
+            yield broken_row(name, number, broken.column, f"the line {broken}")
 
 
 def _raw_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from cattrs.errors import BaseValidationError
 
 from vtex_invoice_async import preflight
+from vtex_invoice_async.checks import MOST
 from vtex_invoice_async.errors import InvalidInvoice, Problem
 from vtex_invoice_async.models import Invoice, InvoiceItem
 from vtex_invoice_async.operations import NotifyInvoice
@@ -21,6 +22,7 @@ from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import problems_of, row_converter
 
 __all__ = [
+    "MOST_TOLD",
     "OURS",
     "BadRow",
     "Json",
@@ -28,6 +30,8 @@ __all__ = [
     "RowProblem",
     "Written",
     "bad_row",
+    "broken_row",
+    "key_of",
     "row_of",
     "without_offset",
 ]
@@ -130,6 +134,13 @@ def bad_row(written: Written, problems: Iterable[Problem], key: bytes | None = N
     return BadRow(file=written.file, line=written.number, problems=tuple(told), key=key)
 
 
+def broken_row(file: str | None, line: int, column: int, message: str) -> BadRow:
+    """Return a row of which nothing can be read."""
+    problem = Problem(code="line", field="", message=message)
+    told = RowProblem(file=file, line=line, column=column, problem=problem)
+    return BadRow(file=file, line=line, problems=(told,))
+
+
 def row_of(
     written: Written,
     orders_api: OrdersApi,
@@ -143,7 +154,7 @@ def row_of(
     """
     document = written.document
     order_id = document.pop("orderId", None)
-    key = _key(order_id, document.get("invoiceNumber"))
+    key = key_of(order_id, document.get("invoiceNumber"))
     document.pop(OURS, None)
     if not isinstance(order_id, str):
         return bad_row(written, [_NO_ORDER], key)
@@ -173,8 +184,11 @@ def row_of(
 
 def _body(order_id: str, invoice: Invoice, orders_api: OrdersApi, *, by_sku: bool) -> bytes:
     """Return what is sent, or with SKUs what comes before it; refuse what can never be sent."""
-    # Where the order is to tell an index, any will do until then.
-    items = [evolve(i, item_index=0) if _lacks_index(i) else i for i in invoice.items]
+    # Where the order is to tell an index, any that no other line has will do until then.
+    items = [
+        evolve(item, item_index=MOST - at) if _lacks_index(item) else item
+        for at, item in enumerate(invoice.items)
+    ]
     sent = evolve(invoice, items=items) if by_sku else invoice
     request = encode(NotifyInvoice(order_id=order_id, invoice=sent), orders_api)
     if by_sku:
@@ -218,7 +232,8 @@ def without_offset(written: Written, keys: Iterable[str]) -> Sequence[RowProblem
     )
 
 
-def _key(order_id: Json, number: Json) -> bytes | None:
+def key_of(order_id: Json, number: Json) -> bytes | None:
+    """Return what names an invoice, if these two can."""
     if not isinstance(order_id, str) or not isinstance(number, str):
         return None
     return f"{order_id}\0{number}".encode(errors="replace")

@@ -14,18 +14,47 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.jobs.csv_files import read_csv
 from vtex_invoice_async.jobs.lines import read_lines
 from vtex_invoice_async.jobs.rows import BadRow, Row, Written, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["FORMATS", "read", "read_json_lines"]
 
-Reader = Callable[[BinaryIO, str | None], Iterator[Written | BadRow]]
+Reader = Callable[[BinaryIO, str | None, OrdersApi], Iterator[Written | BadRow]]
 
-FORMATS: Final = ("jsonl",)
+
+def _read_lines(file: BinaryIO, name: str | None, _: OrdersApi) -> Iterator[Written | BadRow]:
+    return read_lines(file, name)
+
+
+def _read_parquet(
+    file: BinaryIO, name: str | None, orders_api: OrdersApi
+) -> Iterator[Written | BadRow]:
+    try:
+        from vtex_invoice_async.jobs.parquet import read_parquet
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        needed = "reading Parquet needs an extra: pip install 'vtex-invoice-async[parquet]'"
+        raise ConfigError(needed) from None
+    return read_parquet(file, name, orders_api)
+
+
+_READERS: Final[Mapping[str, Reader]] = {
+    "jsonl": _read_lines,
+    "csv": read_csv,
+    "parquet": _read_parquet,
+}
+_SUFFIXES: Final[Mapping[str, str]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+FORMATS: Final = tuple(_READERS)
 """What a file may be."""
-
-_READERS: Final[Mapping[str, Reader]] = {"jsonl": read_lines}
 
 
 def read(
@@ -41,13 +70,14 @@ def read(
     `-` is standard input. Without *format_*, a file's name says what it is; what says nothing is
     JSON lines. Without *now*, no date is taken to lie in the future. Rows that are checked
     *with_order* later may name lines by SKU in every dialect. Raises `OSError` where a file cannot
-    be read.
+    be read, and `ConfigError` where an extra is missing that its format needs.
     """
     for path in paths:
         name = path if len(paths) > 1 else None
         with _opened(path) as file:
-            reader = _READERS[format_ or "jsonl"]
-            yield from _rows(reader(file, name), orders_api, now, with_order=with_order)
+            reader = _READERS[format_ or _SUFFIXES.get(Path(path).suffix.lower(), "jsonl")]
+            rows = reader(file, name, orders_api)
+            yield from _rows(rows, orders_api, now, with_order=with_order)
 
 
 def read_json_lines(
