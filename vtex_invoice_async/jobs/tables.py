@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from operator import itemgetter
 from typing import Final, TypeAlias
 
-from attrs import NOTHING, fields, frozen
+from attrs import NOTHING, field, fields, frozen
 
 from vtex_invoice_async.errors import Problem, printable
 from vtex_invoice_async.impersonal import impersonal
@@ -198,7 +198,7 @@ class _TableInvoice:
 
     file: str | None
     number: int
-    document: dict[str, Json]
+    document: dict[str, Json] = field(repr=False)
     columns: Columns
     lines: Sequence[int]
     """That of each item."""
