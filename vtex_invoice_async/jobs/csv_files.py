@@ -128,18 +128,16 @@ def _header(lines: _Lines) -> tuple[str, Sequence[str]] | None:
             raise _BrokenError(message)
     if lines.flaw is not None:
         raise _BrokenError(f"the header {lines.flaw}")
-    readings = [(mark, _split(text, mark)) for mark in _DELIMITERS]
-    found = max(readings, key=lambda reading: len(_COLUMNS.intersection(reading[1])))
-    if not found[1]:
-        raise _BrokenError(f"{_fault_of(text, ',')[1]}; {_UNREAD}")
-    return found
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter, strict=True))
-    except csv.Error:
-        return []
+    rough = {
+        mark: [name.strip('"') for name in text.rstrip("\r\n").split(mark)] for mark in _DELIMITERS
+    }
+    found = max(rough, key=lambda mark: len(_COLUMNS.intersection(rough[mark])))
+    if _COLUMNS.isdisjoint(rough[found]):
+        return found, rough[found]
+    column, message = _fault_of(text, found)
+    if message:
+        raise _BrokenError(f"{message}; {_UNREAD}", column)
+    return found, next(csv.reader([text], delimiter=found, strict=True))
 
 
 def _rows(
@@ -170,16 +168,17 @@ def _rows(
                     None if lines.flaw is None else _flaw(lines, cells, number, name),
                 )
         elif any(cell.strip() for cell in cells):
-            yield _ragged(cells, width, delimiter, number, name)
+            column, message = _ragged(cells, width, delimiter)
+            if lines.number > number:
+                message += f"; it ends in line {lines.number}: is a quote not closed?"
+            yield broken_row(name, number, column, message)
 
 
-def _ragged(
-    cells: Sequence[str], width: int, delimiter: str, number: int, name: str | None
-) -> BadRow:
+def _ragged(cells: Sequence[str], width: int, delimiter: str) -> tuple[int, str]:
     message = f"the row and the header differ in cells: {len(cells)} and {width}"
     if len(cells) > width:
         message += f"; a cell with {_DELIMITERS[delimiter]} goes in quotes, and money in cents"
-    return broken_row(name, number, min(len(cells), width) + 1, message)
+    return min(len(cells), width) + 1, message
 
 
 def _flaw(lines: _Lines, cells: Sequence[str], number: int, name: str | None) -> RowProblem:
