@@ -273,7 +273,7 @@ def test_behind_a_wrong_quote_nothing_is_read(
         (row(2, type='"Output', courier='Loggi"'), 6, "differ in cells: 5 and 9"),
         (
             row(2, type='"Output\n', courier='Loggi"'),
-            5,
+            6,
             "it ends in line 4: is a quote not closed?",
         ),
     ],

@@ -131,10 +131,11 @@ def _rows(
 def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch | _BrokenError]:
     """Yield the batches of rows, and at last why there are no more if that is so."""
     try:
-        groups = [table.metadata.row_group(n) for n in range(table.metadata.num_row_groups)]
-        widest = max((g.total_byte_size // g.num_rows for g in groups if g.num_rows), default=0)
-        size = max(1, min(_MOST_ROWS, _BATCH // max(widest, 1)))
-        yield from table.iter_batches(batch_size=size, use_threads=False)
+        for number in range(table.num_row_groups):
+            group = table.metadata.row_group(number)
+            width = max(group.total_byte_size // max(group.num_rows, 1), 1)
+            size = max(min(_MOST_ROWS, _BATCH // width), 1)
+            yield from table.iter_batches(size, row_groups=[number], use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         _unless_of_the_disk(error)
         yield _BrokenError(f"the file is broken: {_said(error)}; nothing behind it is read")
