@@ -14,6 +14,7 @@ import pytest
 from attrs import evolve
 
 from tests.factories import job_for
+from tests.table_files import read as read_table
 from vtex_invoice_async import OrdersApi, VtexInvoiceClient
 from vtex_invoice_async import sandbox as sandbox_package
 from vtex_invoice_async.jobs.rows import Row
@@ -135,6 +136,19 @@ def test_the_json_line_is_sound() -> None:
         2499,
         (),
     )
+
+
+def test_the_table_is_sound() -> None:
+    (block,) = blocks("csv")
+
+    (row,) = read_table(block, "csv")
+
+    assert isinstance(row, Row)
+    assert row.warnings == ()
+    items = [(item.id, item.price, item.quantity) for item in row.job.invoice.items]
+    assert items == [("1234", 2499, 1), ("5678", 1995, 2)]
+    assert row.job.invoice.items[0].description == "T-shirt; black"
+    assert row.job.invoice.invoice_value == sum(price * count for _, price, count in items)
 
 
 def test_the_known_issues_that_it_names_are_those_of_the_sandbox() -> None:

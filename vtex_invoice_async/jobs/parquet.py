@@ -81,6 +81,7 @@ class _BrokenError(Exception):
 
 
 def _opened(file: BinaryIO) -> pq.ParquetFile:
+    file.seek(0)
     first = file.read(len(_MAGIC))
     size = file.seek(0, 2)
     file.seek(max(size - len(_MAGIC), 0))

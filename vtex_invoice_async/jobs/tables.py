@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Final, TypeAlias
 
@@ -135,12 +136,12 @@ def columns_of(
             f"{', '.join(known)}. Is the header missing, or split by another character?"
         )
         return broken_row(file, line, 1, message)
-    problems = [*_misnamed(names, orders_api), *_missing(names, orders_api)]
-    if problems:
-        told = [
-            RowProblem(file=file, line=line, column=column, problem=problem)
-            for column, problem in problems[:MOST_TOLD]
-        ]
+    problems = chain(_misnamed(names, orders_api), _missing(names, orders_api))
+    told = [
+        RowProblem(file=file, line=line, column=column, problem=problem)
+        for column, problem in islice(problems, MOST_TOLD)
+    ]
+    if told:
         return BadRow(file=file, line=line, problems=tuple(told))
     places = [(index, *known[name]) for index, name in enumerate(names)]
     return Columns(
