@@ -67,7 +67,9 @@ def check(rows: Sequence[Row | BadRow]) -> None:
             assert text.isprintable()
             assert text.encode()
             assert len(text) < 600
-            assert CANARY not in text
+            # A column's name is quoted, be it what stands in a cell of a row that is no header.
+            assert CANARY not in problem.problem.message
+            assert CANARY not in text or problem.line == lines[0]
     with Plan(OMS) as plan:
         list(plan.take(rows))
 
@@ -207,3 +209,16 @@ def test_a_megabyte_of_anything_is_read_in_no_time(content: bytes) -> None:
 
     assert time.process_time() - before < 5
     assert not any(isinstance(row, Row) for row in rows)
+
+
+def test_long_cells_of_parquet_are_read_in_no_time() -> None:
+    rows = [
+        ROWS[0] | {"orderId": f"v5lux-{n}", "embeddedInvoice": "x" * 900_000} for n in range(60)
+    ]
+    content = parquet_of(arrow_of(rows, COLUMNS), use_dictionary=False)
+    before = time.process_time()
+
+    found = read(content, "parquet")
+
+    assert time.process_time() - before < 5
+    assert [type(row) for row in found] == [Row] * 60

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from vtex_invoice_async.errors import Problem
 from vtex_invoice_async.jobs.lines import LONGEST_LINE
 from vtex_invoice_async.jobs.rows import BadRow, RowProblem, Written, broken_row
-from vtex_invoice_async.jobs.tables import KNOWN, TableRow, columns_of, invoices_of
+from vtex_invoice_async.jobs.tables import KNOWN, TableRow, columns_of, invoices_of, is_no_utf_8
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["read_csv"]
@@ -29,9 +29,6 @@ _UNREAD: Final = "nothing behind it is read"
 _SAVE: Final = "save the file as CSV UTF-8"
 
 _BOM: Final = "\ufeff"
-_NO_UTF_8: Final = re.compile("[\udc80-\udcff]")
-"""What `surrogateescape` makes of a byte that is not UTF-8; UTF-8 itself has none of it."""
-
 _FOREIGN: Final = (
     ("\udcff\udcfe", f"the file is UTF-16; {_SAVE}"),
     ("\udcfe\udcff", f"the file is UTF-16; {_SAVE}"),
@@ -183,7 +180,7 @@ def _ragged(cells: Sequence[str], width: int, delimiter: str) -> tuple[int, str]
 
 def _flaw(lines: _Lines, cells: Sequence[str], number: int, name: str | None) -> RowProblem:
     """Return what is wrong with a character, at the first cell that has such a one."""
-    bad = (column for column, cell in enumerate(cells, 1) if "\0" in cell or _NO_UTF_8.search(cell))
+    bad = (column for column, cell in enumerate(cells, 1) if "\0" in cell or is_no_utf_8(cell))
     problem = Problem(code="line", field="", message=f"the row {lines.flaw}")
     return RowProblem(file=name, line=number, column=next(bad, 1), problem=problem)
 

@@ -24,7 +24,7 @@ from vtex_invoice_async.errors import Problem, printable
 from vtex_invoice_async.impersonal import impersonal
 from vtex_invoice_async.jobs.lines import LONGEST_LINE
 from vtex_invoice_async.jobs.rows import BadRow, RowProblem, Written, broken_row
-from vtex_invoice_async.jobs.tables import Cell, TableRow, columns_of, invoices_of
+from vtex_invoice_async.jobs.tables import Cell, TableRow, columns_of, invoices_of, is_no_utf_8
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["read_parquet"]
@@ -122,7 +122,7 @@ def _rows(
             yield broken_row(name, line + 1, 1, str(batch))
             return
         columns = [read(array) for read, array in zip(readers, batch.columns, strict=True)]
-        is_suspect = batch.nbytes > LONGEST_LINE or any(map(_holds_surrogates, columns))
+        is_suspect = batch.nbytes > LONGEST_LINE or any(map(_holds_no_utf_8, columns))
         for cells in zip(*columns, strict=True):
             line += 1
             if any(cell != "" for cell in cells):
@@ -142,14 +142,8 @@ def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch | _BrokenError]:
         yield _BrokenError(f"the file is broken: {_said(error)}; nothing behind it is read")
 
 
-def _holds_surrogates(column: Sequence[Cell]) -> bool:
-    return any(
-        isinstance(cell, str) and not cell.isascii() and _is_no_utf_8(cell) for cell in column
-    )
-
-
-def _is_no_utf_8(text: str) -> bool:
-    return any("\udc80" <= character <= "\udcff" for character in text)
+def _holds_no_utf_8(column: Sequence[Cell]) -> bool:
+    return any(isinstance(cell, str) and is_no_utf_8(cell) for cell in column)
 
 
 def _flaw(cells: Sequence[Cell], line: int, name: str | None) -> RowProblem | None:
@@ -158,7 +152,7 @@ def _flaw(cells: Sequence[Cell], line: int, name: str | None) -> RowProblem | No
         if not isinstance(cell, str):
             continue
         size += len(cell)
-        message = "the cell is not UTF-8" if _is_no_utf_8(cell) else ""
+        message = "the cell is not UTF-8" if is_no_utf_8(cell) else ""
         if size > LONGEST_LINE:
             message = f"the row is longer than {LONGEST_LINE} characters"
         if message:

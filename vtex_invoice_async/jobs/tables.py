@@ -35,7 +35,7 @@ from vtex_invoice_async.models import Invoice
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import INVOICE_NAMES, ITEM_NAMES
 
-__all__ = ["KNOWN", "Cell", "Columns", "TableRow", "columns_of", "invoices_of"]
+__all__ = ["KNOWN", "Cell", "Columns", "TableRow", "columns_of", "invoices_of", "is_no_utf_8"]
 
 Cell: TypeAlias = "str | int | float | bool"
 """What a cell holds; empty text is nothing."""
@@ -49,7 +49,15 @@ _WHOLE: Final = frozenset(
 """Fields that are numbers: where a cell is text, its digits are read."""
 
 _MOST_DIGITS: Final = 16
+_NO_UTF_8: Final = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of a byte that is not UTF-8; UTF-8 itself has none of it."""
+
 _ITEM: Final = re.compile(r"items\[(\d{1,9})\]\.?(.*)", re.DOTALL)
+
+
+def is_no_utf_8(text: str) -> bool:
+    """Whether *text* was read with `surrogateescape` from bytes that are not UTF-8."""
+    return not text.isascii() and _NO_UTF_8.search(text) is not None
 
 
 def _column_of_item(key: str) -> str:
