@@ -43,7 +43,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """Microseconds in a unit of time; in nanoseconds there are none."""
 
-Texts = Callable[[pa.Array], Sequence[Cell]]
+Cells = Callable[[pa.Array], Sequence[Cell]]
 """Returns the cells that an array of one type holds."""
 
 
@@ -114,32 +114,35 @@ def _said(error: BaseException) -> str:
 
 
 def _rows(
-    table: pq.ParquetFile, readers: Sequence[Texts], name: str | None
+    table: pq.ParquetFile, readers: Sequence[Cells], name: str | None
 ) -> Iterator[TableRow | BadRow]:
     line = 0
-    for batch in _batches(table):
-        if isinstance(batch, _BrokenError):
-            yield broken_row(name, line + 1, 1, str(batch))
-            return
-        columns = [read(array) for read, array in zip(readers, batch.columns, strict=True)]
-        is_suspect = batch.nbytes > LONGEST_LINE or any(map(_holds_no_utf_8, columns))
-        for cells in zip(*columns, strict=True):
-            line += 1
-            if any(cell != "" for cell in cells):
-                yield line, cells, _flaw(cells, line, name) if is_suspect else None
+    try:
+        for columns, size in _batches(table, readers):
+            is_suspect = size > LONGEST_LINE or any(map(_holds_no_utf_8, columns))
+            for cells in zip(*columns, strict=True):
+                line += 1
+                if any(cell != "" for cell in cells):
+                    yield line, cells, _flaw(cells, line, name) if is_suspect else None
+    except _BrokenError as broken:
+        yield broken_row(name, line + 1, 1, f"{broken}; nothing behind it is read")
 
 
-def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch | _BrokenError]:
-    """Yield the batches of rows, and at last why there are no more if that is so."""
+def _batches(
+    table: pq.ParquetFile, readers: Sequence[Cells]
+) -> Iterator[tuple[Sequence[Sequence[Cell]], int]]:
+    """Yield the columns of some rows at a time, and how many bytes they have in Arrow."""
     try:
         for number in range(table.num_row_groups):
             group = table.metadata.row_group(number)
             width = max(group.total_byte_size // max(group.num_rows, 1), 1)
-            size = max(min(_MOST_ROWS, _BATCH // width), 1)
-            yield from table.iter_batches(size, row_groups=[number], use_threads=False)
+            rows = max(min(_MOST_ROWS, _BATCH // width), 1)
+            for batch in table.iter_batches(rows, row_groups=[number], use_threads=False):
+                columns = zip(readers, batch.columns, strict=True)
+                yield [read(array) for read, array in columns], batch.nbytes
     except (pa.ArrowException, OSError, ValueError) as error:
         _unless_of_the_disk(error)
-        yield _BrokenError(f"the file is broken: {_said(error)}; nothing behind it is read")
+        raise _BrokenError(f"the file is broken: {_said(error)}") from None
 
 
 def _holds_no_utf_8(column: Sequence[Cell]) -> bool:
@@ -164,8 +167,8 @@ def _flaw(cells: Sequence[Cell], line: int, name: str | None) -> RowProblem | No
 # How the cells of each type of column are read.
 
 
-def _readers(schema: pa.Schema, name: str | None) -> tuple[list[Texts], tuple[RowProblem, ...]]:
-    readers: list[Texts] = []
+def _readers(schema: pa.Schema, name: str | None) -> tuple[list[Cells], tuple[RowProblem, ...]]:
+    readers: list[Cells] = []
     problems: list[RowProblem] = []
     for column, field in enumerate(schema, 1):
         read = _reader(field.type)
@@ -177,7 +180,7 @@ def _readers(schema: pa.Schema, name: str | None) -> tuple[list[Texts], tuple[Ro
     return readers, tuple(problems)
 
 
-def _reader(kind: pa.DataType) -> Texts | str:
+def _reader(kind: pa.DataType) -> Cells | str:
     """Return how the cells of a type are read, or what is wrong with it."""
     types = pa.types
     if types.is_dictionary(kind):
@@ -228,7 +231,7 @@ def _day(days: int) -> str:
         return "out of range"
 
 
-def _reader_of_times(kind: pa.DataType) -> Texts | str:
+def _reader_of_times(kind: pa.DataType) -> Cells | str:
     try:
         zone = None if kind.tz is None else _zone(kind.tz)
     except (ValueError, OSError, ZoneInfoNotFoundError):
