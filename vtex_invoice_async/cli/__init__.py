@@ -219,6 +219,29 @@ def send(context: click.Context, /, **_: object) -> int:
 
 
 @main.command()
+@source_options
+@account_options
+@click.option("--strict", is_flag=True, help="Take a row with a warning for a bad one.")
+@click.option(
+    "--output",
+    type=click.Choice(("table", "jsonl", "csv")),
+    default="table",
+    show_default=True,
+    help="A table groups what is wrong; the others have all of it, one by one.",
+)
+@click.option("--quiet", is_flag=True, help="No summary; what is wrong is said.")
+@click.pass_context
+def check(context: click.Context, /, **_: object) -> int:
+    """Say all that is wrong with FILES, on stdout; nothing is sent, and no account is needed.
+
+    It reads them as `send` does. Exit code 65 says that `send` would refuse them.
+    """
+    from vtex_invoice_async.cli.check import CheckOptions, run_check
+
+    return run_check(CheckOptions(**context.params))
+
+
+@main.command()
 @account_options
 @work_options
 @resend_option

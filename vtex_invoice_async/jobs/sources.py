@@ -19,7 +19,7 @@ from vtex_invoice_async.jobs.lines import read_lines
 from vtex_invoice_async.jobs.rows import BadRow, Row, Written, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
 
-__all__ = ["FORMATS", "read", "read_json_lines"]
+__all__ = ["FORMATS", "named", "read", "read_json_lines"]
 
 Reader = Callable[[BinaryIO, str | None, OrdersApi], Iterator[Written | BadRow]]
 
@@ -73,11 +73,18 @@ def read(
     be read, and `ConfigError` where an extra is missing that its format needs.
     """
     for path in paths:
-        name = path if len(paths) > 1 else None
+        name = named(path) if len(paths) > 1 else None
         with _opened(path) as file:
             reader = _READERS[format_ or _SUFFIXES.get(Path(path).suffix.lower(), "jsonl")]
             rows = reader(file, name, orders_api)
             yield from _rows(rows, orders_api, now, with_order=with_order)
+
+
+def named(path: str) -> str:
+    """Return how a file is called wherever it is told: a name may hold anything."""
+    if path.isprintable():
+        return path
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
 def read_json_lines(
