@@ -31,6 +31,7 @@ from vtex_invoice_async import events, messages, models, outcome
 from vtex_invoice_async.config import ClientConfig, Credentials
 from vtex_invoice_async.errors import Doubt, Problem, VtexInvoiceError
 from vtex_invoice_async.jobs import events as job_events
+from vtex_invoice_async.jobs.findings import Group
 from vtex_invoice_async.jobs.job import Entry, Record
 from vtex_invoice_async.jobs.plan import Asked
 from vtex_invoice_async.jobs.rows import Row, RowProblem
@@ -59,7 +60,7 @@ PRINTED: Final[tuple[type, ...]] = (
     *get_args(events.Event),
     *get_args(job_events.Event),
     *(outcome.Outcome, outcome.InvoiceJob, Summary, Entry, Record, RowProblem, Doubt, Problem),
-    *(Asked, Row),
+    *(Asked, Row, Group),
     *(messages.Request, messages.Reply, messages.NoReply, ClientConfig, Credentials),
     *(models.Invoice, models.InvoiceItem, models.Receipt, models.Order, models.Package),
 )

@@ -121,37 +121,41 @@ def _cells(told: RowProblem, name: str) -> tuple[str | int | None, ...]:
 
 def _write_tables(findings: Findings, name: str, file: BinaryIO) -> None:
     """Write a table of what is refused, and one of what is warned of: a row for each kind."""
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    # What a pipe gets is the same wherever it comes from, whatever rich is told by the environment.
+    console = _console() if sys.stdout.isatty() else None
     for severity, title in TITLES.items():
         kinds, count = findings.counts(severity)
         if not kinds:
             continue
-        most = SHOWN_PLACES if console.is_terminal else PLAIN_PLACES
+        most = SHOWN_PLACES if console else PLAIN_PLACES
         rows = list(islice(findings.groups(severity, most), SHOWN_GROUPS))
-        if console.is_terminal:
-            width = console.width - len(f"│ {rows[0].count:,} │  │")
-            with console.capture() as captured:
-                console.print(_table(title, rows, name, width))
-            file.write(captured.get().encode())
-        else:
-            file.write("".join(_plain(title, rows, name)).encode())
+        text = _drawn(title, rows, name, console) if console else "".join(_plain(title, rows, name))
         if kinds > len(rows):
             rest = count - sum(row.count for row in rows)
             more = f"... and {kinds - len(rows):,} more kinds, {rest:,} in all; "
-            file.write(f"{more}`--output jsonl` has them\n".encode())
+            text += f"{more}`--output jsonl` has them\n"
+        file.write(text.encode())
 
 
-def _table(title: str, groups: Sequence[Group], name: str, width: int) -> Table:
+def _console() -> Console:
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def _drawn(title: str, groups: Sequence[Group], name: str, console: Console) -> str:
+    """Return a table as a terminal shows it."""
     made = Table(
         title=title, title_style="bold", title_justify="left", show_header=False, show_lines=True
     )
     made.add_column(justify="right", no_wrap=True)
     made.add_column(overflow="fold")
+    width = console.width - len(f"│ {groups[0].count:,} │  │")
     for group in groups:
         advice, places, rule = _lines(group, name, width)
         cell = Text.assemble(advice, "\n", places, "\n", (rule, "dim"))
         made.add_row(f"{group.count:,}", cell)
-    return made
+    with console.capture() as captured:
+        console.print(made)
+    return captured.get()
 
 
 def _plain(title: str, groups: Sequence[Group], name: str) -> Iterator[str]:

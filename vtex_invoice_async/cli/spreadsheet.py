@@ -10,15 +10,15 @@ from typing import BinaryIO, Final
 
 __all__ = ["harmless", "write_csv"]
 
-# A spreadsheet evaluates what begins with one of these; some of them skip blanks and quotes before
-# it, and some take the full-width forms, which a Japanese keyboard has, for the same.
+# A spreadsheet evaluates what begins with one of these; some skip blanks and quotes before it, and
+# some take the full-width forms for the same.
 # https://owasp.org/www-community/attacks/CSV_Injection
 _BEGINS: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _BEFORE: Final = "[\\s\"'`\u00b4\u2018-\u201f\uff02\uff07\ufeff\u200b-\u200f]*"
 
-# Where a comma is no separator, as in Brazil, a cell ends at a semicolon, quoted or not.
+# Where a semicolon is the separator, as in Brazil, a cell ends there, and at a line's end, quoted or not.
 _FORMULA: Final = re.compile(
-    f"(?:^(?={_BEFORE}[{_BEGINS}\t\r\n])|(?<=[;|,\t\r\n])(?={_BEFORE}[{_BEGINS}]))"
+    f"(?:^(?={_BEFORE}[{_BEGINS}\t\r\n])|(?<=[;|\t\r\n])(?={_BEFORE}[{_BEGINS}]))"
 )
 
 
