@@ -65,6 +65,19 @@ async def test_nothing_that_a_person_needs_is_cut_on_a_terminal(width: int, tmp_
     assert code == 65
 
 
+@pytest.mark.parametrize(("room", "told"), [(0, ""), (-1, " and 1 more")])
+async def test_as_many_places_are_told_as_go_on_a_line(
+    room: int, told: str, tmp_path: Path
+) -> None:
+    path = mixed(tmp_path)
+    places = [f"{path}:{place}" for place in ("2:190", "2:243", "3:233")]
+    width = len(f"│ 3 │ {', '.join(places)} │")
+
+    _, shown = await on_a_terminal(width + room, "check", path)
+
+    assert f"{', '.join(places[:2] if told else places)}{told} " in BORDERS.sub("", shown)
+
+
 async def test_kinds_without_end_are_counted_where_they_are_not_shown(tmp_path: Path) -> None:
     rows = [sound(f"{n}-01", f"NFe{n}") | {f"k{n}": 1} for n in range(103)]
     path = file_of(tmp_path, [*rows, with_key("sku", 0, 1), sound("x-01", "x")])
