@@ -41,7 +41,8 @@ from typing import Any, Final
 import aiohttp
 from attrs import frozen
 
-from benchmarks.rows import checked, write_rows
+from benchmarks.files import FILES
+from benchmarks.rows import KEPT, checked
 from vtex_invoice_async import ClientConfig, InvoiceJob, ThrottleLimits, VtexInvoiceClient
 from vtex_invoice_async.config import MOST_RATE
 from vtex_invoice_async.jobs import Journal, run
@@ -261,7 +262,7 @@ def main() -> None:
         parser.error(f"--invoices must be at least {len(TASKS)}")
     with TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
-        write_rows(folder / "rows.jsonl", options.invoices)
+        FILES[KEPT].write(folder / FILES[KEPT].name, options.invoices)
         with checked(folder) as plan:
             entries = list(plan.entries())
         jobs = [InvoiceJob(order_id=e.order_id, invoice=e.invoice) for e in entries]

@@ -1,10 +1,12 @@
 """Whether rows stream: how long each step on a file takes, and the most memory that it ever had.
 
-    .venv/bin/python -m benchmarks.rows [--rows 1000000] [--json]
+    .venv/bin/python -m benchmarks.rows [--rows 1000000] [--notes 20000] [--json]
 
 The steps are those of `vtex-invoice send` before anything is sent, and of what reads a journal:
 
-    check   read the file strictly and keep its sound rows in a Plan, on disk
+    jsonl, csv, parquet, nfe
+            read a file of that format strictly and keep its sound rows in a Plan, on disk;
+            of NF-e, which cost more and are files of their own, there are as many as --notes says
     enter   take a plan (its check is not timed) into a new journal, in one transaction
     open    open that journal, which compares every row with its digest
     export  write all of it as JSON lines to nowhere, with the command's own code
@@ -24,22 +26,28 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
+from functools import partial
 from io import BufferedWriter, RawIOBase, TextIOWrapper
 from multiprocessing import get_context
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, Final
 
 from attrs import frozen
 
+from benchmarks.files import FILES
 from vtex_invoice_async import ClientConfig
 from vtex_invoice_async.cli.journal import JournalOptions, run_export
 from vtex_invoice_async.jobs import Journal
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.sources import read_json_lines
+from vtex_invoice_async.jobs.sources import FORMATS, read
 from vtex_invoice_async.vocabulary import OrdersApi
+
+KEPT: Final = "jsonl"
+"""The format of the file that all other steps are about."""
 
 CONFIG: Final = ClientConfig(account="sandbox", app_key="key", app_token="token")
 MIB: Final = 2**20 if sys.platform == "darwin" else 2**10
@@ -53,34 +61,6 @@ class Cost:
     seconds: float
     peak: float
     """MiB."""
-
-
-def made_up_row(number: int) -> Mapping[str, Any]:
-    """Return an invoice of two items, as a seller's system would export it."""
-    return {
-        # In no order, so that the journal's index of them is written all over.
-        "orderId": f"117{number * 7_919_317 % 10**10:010}-01",
-        "type": "Output",
-        "invoiceNumber": f"NFe-{number:09}",
-        "invoiceValue": 2 * 2_499 + 12_990 + 1_490,
-        "issuanceDate": "2026-01-31T18:25:43-03:00",
-        "invoiceKey": f"35260112345678000195550010{number:018}",
-        "invoiceUrl": f"https://nfe.example.com.br/danfe/{number:09}.pdf",
-        "courier": "Transportadora Rápida",
-        "trackingNumber": f"BR{number:09}TR",
-        "trackingUrl": f"https://rastreio.example.com.br/BR{number:09}TR",
-        "items": [
-            {"id": "2000037", "price": 2_499, "quantity": 2, "description": "Camiseta preta, M"},
-            {"id": "2000104", "price": 12_990, "quantity": 1, "description": "Tênis branco, 42"},
-        ],
-    }
-
-
-def write_rows(path: Path, count: int) -> None:
-    """Write a file of *count* rows, each for an order of its own."""
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(count):
-            file.write(json.dumps(made_up_row(number), ensure_ascii=False) + "\n")
 
 
 class Lines(RawIOBase):
@@ -99,19 +79,24 @@ class Lines(RawIOBase):
 
 
 @contextmanager
-def checked(folder: Path) -> Iterator[Plan]:
+def checked(folder: Path, format_: str = KEPT) -> Iterator[Plan]:
     """Give the plan of a folder's file."""
-    with (folder / "rows.jsonl").open("rb") as file, Plan(OrdersApi.OMS) as plan:
-        problems = sum(1 for _ in plan.take(read_json_lines(file, plan.orders_api)))
+    file = FILES[format_]
+    with Plan(OrdersApi.OMS) as plan:
+        rows = read([str(folder / file.name)], plan.orders_api, **file.options)
+        problems = sum(1 for _ in plan.take(rows))
         if problems:
             raise ValueError(f"{problems:,} of the made-up rows are not sound")
         yield plan
 
 
-def check(folder: Path) -> float:
+def check(folder: Path, format_: str) -> float:
     began = perf_counter()
-    with checked(folder):
-        return perf_counter() - began
+    with checked(folder, format_) as plan:
+        seconds = perf_counter() - began
+        if not plan.planned:
+            raise ValueError("the made-up file has no rows")
+        return seconds
 
 
 def enter(folder: Path) -> float:
@@ -148,14 +133,17 @@ def export(folder: Path) -> float:
         began = perf_counter()
         run_export(options)
         seconds = perf_counter() - began
-    with (folder / "rows.jsonl").open("rb") as file:
+    with (folder / FILES[KEPT].name).open("rb") as file:
         if lines.count != sum(1 for _ in file):
             raise ValueError(f"only {lines.count:,} rows were exported")
     return seconds
 
 
+READS: Final[Mapping[str, Callable[[Path], float]]] = {
+    format_: partial(check, format_=format_) for format_ in FILES if format_ in FORMATS
+}
 STEPS: Final[Mapping[str, Callable[[Path], float]]] = {
-    "check": check,
+    **READS,
     "enter": enter,
     "open": open_,
     "export": export,
@@ -169,48 +157,56 @@ def cost(step: str, folder: Path) -> Cost:
     return Cost(seconds=seconds, peak=getrusage(RUSAGE_SELF).ru_maxrss / MIB)
 
 
-def costs(rows: int) -> Mapping[str, Cost]:
-    """Do all steps on a new file, each in a new process."""
+def costs(counts: Mapping[str, int]) -> Mapping[str, Cost]:
+    """Do all steps on new files of so many rows, each in a new process."""
     found: dict[str, Cost] = {}
     with TemporaryDirectory(prefix="benchmark-") as folder:
-        write_rows(Path(folder) / "rows.jsonl", rows)
-        for step in STEPS:
+        for step, rows in counts.items():
+            path = Path(folder) / FILES[step].name if step in READS else None
+            if path is not None:
+                FILES[step].write(path, rows)
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
                 found[step] = process.submit(cost, step, Path(folder)).result()
+            if path is not None and step != KEPT:
+                remove = rmtree if path.is_dir() else Path.unlink
+                remove(path)
     return found
 
 
-def measured(rows: int) -> Mapping[str, Any]:
-    few, all_ = costs(rows // 10), costs(rows)
+def measured(rows: int, notes: int) -> Mapping[str, Any]:
+    counts = {step: notes if step == "nfe" else rows for step in STEPS}
+    few, all_ = costs({step: count // 10 for step, count in counts.items()}), costs(counts)
     steps = {
         step: {
+            "rows": count,
             "seconds": all_[step].seconds,
-            "rows_per_second": rows / all_[step].seconds,
+            "rows_per_second": count / all_[step].seconds,
             "peak_mib_of_a_tenth": few[step].peak,
             "peak_mib": all_[step].peak,
             "peak_ratio": all_[step].peak / few[step].peak,
         }
-        for step in STEPS
+        for step, count in counts.items()
     }
-    return {"rows": rows, "steps": steps}
+    return {"rows": rows, "notes": notes, "steps": steps}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.rows", description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--notes", type=int, default=20_000)
     options = parser.parse_args()
-    if options.rows < 10:
-        parser.error("--rows must be at least 10")
-    found = measured(options.rows)
+    if min(options.rows, options.notes) < 10:
+        parser.error("--rows and --notes must be at least 10")
+    found = measured(options.rows, options.notes)
     if options.json:
         print(json.dumps(found))
         return
-    few, all_ = options.rows // 10, options.rows
-    print(f"{'':8}{'seconds':>9}{'rows/s':>10}   peak in MiB at {few:,} and at {all_:,} rows")
+    print(f"{'':8}{'rows':>10}{'seconds':>9}{'rows/s':>10}   peak in MiB at a tenth, and at all")
     for step, figures in found["steps"].items():
         print(
-            f"{step:8}{figures['seconds']:9.1f}{figures['rows_per_second']:10,.0f}"
+            f"{step:8}{figures['rows']:10,}{figures['seconds']:9.1f}"
+            f"{figures['rows_per_second']:10,.0f}"
             f"   {figures['peak_mib_of_a_tenth']:6.0f}{figures['peak_mib']:8.0f}"
             f"   ratio {figures['peak_ratio']:.2f}"
         )

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from benchmarks.files import FILES
 from tests.command_line import ROOT
+from vtex_invoice_async.jobs.sources import FORMATS
 
 
 def measured(module: str, *options: object) -> dict[str, Any]:
@@ -30,6 +35,22 @@ def test_the_cost_of_the_journal_is_measured() -> None:
 
 
 def test_every_step_on_a_file_is_measured() -> None:
-    found = measured("rows", "--rows", 20)
-    assert list(found["steps"]) == ["check", "enter", "open", "export"]
+    found = measured("rows", "--rows", 20, "--notes", 10)
+
+    assert list(found["steps"]) == [
+        *sorted(FORMATS, key=list(FILES).index),
+        "enter",
+        "open",
+        "export",
+    ]
     assert all(figure > 0 for step in found["steps"].values() for figure in step.values())
+
+
+@pytest.mark.parametrize("format_", FILES)
+def test_a_file_of_each_format_can_be_written(format_: str, tmp_path: Path) -> None:
+    path = tmp_path / FILES[format_].name
+
+    FILES[format_].write(path, 3)
+
+    assert path.stat().st_size
+    assert len(list(path.iterdir())) == 3 if path.is_dir() else path.is_file()
