@@ -131,6 +131,15 @@ async def test_no_room_for_what_is_found_is_told(tmp_path: Path) -> None:
     assert re.fullmatch(r"the folder for temporary files, which TMPDIR names: .+\n", ended.stderr)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux's")
+async def test_a_file_that_cannot_be_read_is_told() -> None:
+    # It opens, and nothing is where it begins.
+    ended = await run("check", "/proc/self/mem")
+
+    assert (ended.code, ended.stdout) == (74, "")
+    assert ended.stderr == "a file: Input/output error\n"
+
+
 async def test_it_can_be_interrupted() -> None:
     async with started("check", "-") as process:
         assert process.stdin is not None
