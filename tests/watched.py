@@ -63,7 +63,6 @@ PRINTED: Final[tuple[type, ...]] = (
     *(Asked, Row, Group),
     *(messages.Request, messages.Reply, messages.NoReply, ClientConfig, Credentials),
     *(models.Invoice, models.InvoiceItem, models.Receipt, models.Order, models.Package),
-    Group,
 )
 """Values that a program may well print or log."""
 
