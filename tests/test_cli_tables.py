@@ -11,7 +11,8 @@ import pytest
 
 from tests.command_line import Ended, environ_of, file_of, made_up_rows, run, started
 from tests.table_files import OMS, arrow_of, as_json_lines, cells_of, columns_of, csv_of, parquet_of
-from vtex_invoice_async import Order, cli
+from vtex_invoice_async import Order
+from vtex_invoice_async.cli import options
 from vtex_invoice_async.jobs import sources
 from vtex_invoice_async.jobs.rows import Row
 from vtex_invoice_async.sandbox import Sandbox
@@ -176,4 +177,4 @@ async def test_a_pipe_of_parquet_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_the_formats_of_the_option_are_those_that_can_be_read() -> None:
-    assert cli.FORMATS == sources.FORMATS
+    assert options.FORMATS == sources.FORMATS

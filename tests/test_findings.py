@@ -78,7 +78,8 @@ def checked(paths: list[str], output: str, *, strict: bool) -> tuple[int, bytes]
     """The exit code and the output of the command, in this process."""
     options = CheckOptions(
         account=None, orders_api="oms", base_url=None, env_file=None,
-        files=tuple(paths), format_=None, strict=strict, output=output, quiet=True,
+        files=tuple(paths), format_=None, order_id_from=None, strict=strict, verify=False,
+        output=output, quiet=True,
     )  # fmt: skip
     raw = io.BytesIO()
     with redirect_stdout(io.TextIOWrapper(raw)), redirect_stderr(io.StringIO()):

@@ -33,8 +33,13 @@ from vtex_invoice_async.errors import Doubt, Problem, VtexInvoiceError
 from vtex_invoice_async.jobs import events as job_events
 from vtex_invoice_async.jobs.findings import Group
 from vtex_invoice_async.jobs.job import Entry, Record
+from vtex_invoice_async.jobs.markup import Markup
+from vtex_invoice_async.jobs.nfe import Note
+from vtex_invoice_async.jobs.nfe_document import Content, Document
+from vtex_invoice_async.jobs.nfe_folders import Found
+from vtex_invoice_async.jobs.order_ids import Named
 from vtex_invoice_async.jobs.plan import Asked
-from vtex_invoice_async.jobs.rows import Row, RowProblem
+from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.sandbox import server
 
@@ -60,7 +65,7 @@ PRINTED: Final[tuple[type, ...]] = (
     *get_args(events.Event),
     *get_args(job_events.Event),
     *(outcome.Outcome, outcome.InvoiceJob, Summary, Entry, Record, RowProblem, Doubt, Problem),
-    *(Asked, Row, Group),
+    *(Asked, Row, BadRow, Group, Note, Content, Document, Found, Markup, Named),
     *(messages.Request, messages.Reply, messages.NoReply, ClientConfig, Credentials),
     *(models.Invoice, models.InvoiceItem, models.Receipt, models.Order, models.Package),
 )

@@ -63,6 +63,7 @@ _RETURNING: Final = f"{_HELP}/tutorials/how-to-return-order-items"
 _STATUSES: Final = f"{_HELP}/tutorials/order-flow-and-status"
 _READING: Final = f"{_API}/orders-api#get-/api/oms/pvt/orders/-orderId-"
 _NUMBERING: Final = f"{_HELP}/tutorials/precautions-when-setting-the-order-numbering"
+_MANUAL: Final = "NF-e, Manual de Orientação do Contribuinte"
 _SELLER: Final = "https://developers.vtex.com/docs/guides/external-seller-integration-connector"
 # What VTEX tells those who have an invoicer written by a machine.
 _SKILL: Final = "https://github.com/vtexdocs/ai-skills/blob/main/tracks/marketplace/skills/marketplace-fulfillment/skill.md"
@@ -142,6 +143,26 @@ _OF_A_FILE: Final = (
     ),
 )
 
+# What only a note of SEFAZ's shows.
+_OF_A_NOTE: Final = (
+    _refuse(
+        "note-not-authorized",
+        "an NF-e without SEFAZ's authorisation (cStat 100 or 150) for just this note",
+        f"{_MANUAL}: protNFe",
+    ),
+    _refuse(
+        "note-canceled",
+        "an NF-e with an event of cancellation (110111, 110112) among the same files",
+        f"{_MANUAL}: procEventoNFe",
+    ),
+    _warn("note-of-test", "an NF-e of SEFAZ's test environment (tpAmb 2)", f"{_MANUAL}: tpAmb"),
+    _warn(
+        "note-purpose",
+        "an NF-e that is a complement, an adjustment or a return to a supplier (finNFe)",
+        f"{_MANUAL}: finNFe",
+    ),
+)
+
 # What shows only beside the order.
 _OF_THE_ORDER: Final = (
     _refuse("order-not-found", "an order that VTEX does not find", _READING),
@@ -180,5 +201,5 @@ def _by_code(*rules: Iterable[Rule]) -> Mapping[str, Rule]:
     return {rule.code: rule for group in rules for rule in group}
 
 
-RULES: Final = _by_code(_OF_WHAT_IS_REFUSED, _OF_AN_INVOICE, _OF_A_FILE, _OF_THE_ORDER)
+RULES: Final = _by_code(_OF_WHAT_IS_REFUSED, _OF_AN_INVOICE, _OF_A_FILE, _OF_A_NOTE, _OF_THE_ORDER)
 """By code: every rule, those that need a whole file and those that need the order included."""

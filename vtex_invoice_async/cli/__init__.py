@@ -1,38 +1,35 @@
-"""`vtex-invoice`: the commands, their options, and what an error looks like."""
+"""`vtex-invoice`: the commands, and what an error looks like."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from typing import TypeVar
 
 import click
 from click.core import ParameterSource
 
+from vtex_invoice_async.cli.options import (
+    CONCURRENCY,
+    account_options,
+    journal_option,
+    order_id_option,
+    pace_options,
+    resend_option,
+    source_options,
+    states,
+    work_options,
+)
 from vtex_invoice_async.errors import ConfigError, JournalError, VtexInvoiceError
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["main", "run"]
 
-F = TypeVar("F", bound=Callable[..., object])
-
 EXTRA = {"click", "dotenv", "rich"}
 """What the `cli` extra brings."""
-
-STATES = (
-    *("confirmed", "rejected", "not_sent", "in_doubt", "absent", "conflict", "held", "planned"),
-)
 
 DUPLICATES = ("documented", "refresh", "reject", "conflict", "apply_again")
 EARLY = ("take", "refuse")
 ABOVE_VALUE = ("refuse", "take")
 """The choices of `sandbox.Rules`, which costs too much to import for a help text."""
-
-FORMATS = ("jsonl", "csv", "parquet")
-"""Those of `jobs.sources`."""
-
-CONCURRENCY = 64
-SETTLE_WINDOW = 300.0
 
 USAGE = 2
 INTERNAL = 70
@@ -65,106 +62,6 @@ def _exit_of(error: VtexInvoiceError) -> int:
 
         return exit_of(error)
     return USAGE if isinstance(error, ConfigError) else INTERNAL
-
-
-def account_options(command: F) -> F:
-    """Add the options that choose an account; the `VTEX_...` variables say the rest."""
-    for option in (
-        click.option("--account", help="The account (VTEX_ACCOUNT)."),
-        click.option(
-            "--orders-api",
-            type=click.Choice([str(api) for api in OrdersApi]),
-            help="The account's dialect (VTEX_ORDERS_API).",
-        ),
-        click.option("--base-url", help="Another host, such as a sandbox (VTEX_BASE_URL)."),
-        click.option(
-            "--env-file",
-            type=click.Path(exists=True, dir_okay=False),
-            help="Read VTEX_... lines from a file; what is set already wins.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def source_options(command: F) -> F:
-    """Add what chooses the files of invoices, and says how they are written."""
-    for option in (
-        click.argument(
-            "files",
-            nargs=-1,
-            required=True,
-            type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-        ),
-        click.option(
-            "--format",
-            "format_",
-            type=click.Choice(FORMATS),
-            help="How the files are written; by default, their names say it.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def journal_option(command: F) -> F:
-    """Add the option that chooses a journal."""
-    told = "Where the journal is; by default, that of the account in $XDG_STATE_HOME/vtex-invoice."
-    return click.option("--journal", type=click.Path(dir_okay=False), help=told)(command)
-
-
-def resend_option(command: F) -> F:
-    """Add the option that lets a refund be sent again."""
-    told = "Send an Input once more where VTEX does not have it; it refunds a shopper."
-    return click.option("--resend-input", is_flag=True, help=told)(command)
-
-
-def pace_options(command: F) -> F:
-    """Add the options of a command that calls VTEX."""
-    for option in (
-        click.option(
-            "--concurrency", type=click.IntRange(1, 1_024), default=CONCURRENCY, show_default=True
-        ),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(0.1, 3_600),
-            help="Seconds that one attempt may take.",
-        ),
-        click.option(
-            "--rate",
-            type=click.FloatRange(0.001, 1_000_000),
-            help="Requests a second; by default it is found out.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout."),
-        click.option(
-            "--quiet", is_flag=True, help="Neither progress nor summary; what needs you is said."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def work_options(command: F) -> F:
-    """Add the options of a command that runs over a journal."""
-    window = click.option(
-        "--settle-window",
-        type=click.FloatRange(0.1, 86_400),
-        default=SETTLE_WINDOW,
-        show_default=True,
-        help="Seconds in which VTEX may still show an invoice that is in doubt.",
-    )
-    return journal_option(pace_options(window(command)))
-
-
-def _states(
-    _: click.Context, parameter: click.Parameter, names: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the names of states, which may be given with hyphens, with underscores."""
-    found = tuple(name.replace("-", "_") for name in names)
-    for name in found:
-        if name not in STATES:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(STATES)}", param=parameter)
-    return found
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -208,7 +105,7 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 )
 @click.pass_context
 def send(context: click.Context, /, **_: object) -> int:
-    """Send the invoices of FILES; `-` is standard input.
+    """Send the invoices of FILES; `-` is standard input, a folder or zip is one of NF-e.
 
     All of it is checked before the first invoice is sent. The journal keeps what became of
     each: what it has confirmed is not sent again.
@@ -222,6 +119,11 @@ def send(context: click.Context, /, **_: object) -> int:
 @source_options
 @account_options
 @click.option("--strict", is_flag=True, help="Take a row with a warning for a bad one.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Take rows that only an order completes, as `send --verify` does; none is read here.",
+)
 @click.option(
     "--output",
     type=click.Choice(("table", "jsonl", "csv")),
@@ -281,7 +183,7 @@ def status(context: click.Context, /, **_: object) -> int:
 @main.command()
 @account_options
 @journal_option
-@click.option("--state", multiple=True, callback=_states, help="Only those in it; may be repeated.")
+@click.option("--state", multiple=True, callback=states, help="Only those in it; may be repeated.")
 @click.pass_context
 def export(context: click.Context, /, **_: object) -> int:
     """Write invoices of the journal to stdout; works beside a run.
@@ -321,10 +223,11 @@ def track(context: click.Context, /, **_: object) -> int:
 )
 @click.option(
     "--orders-for",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(exists=True),
     metavar="FILE",
     help="Serve the orders that the invoices of this file fit on, and no others.",
 )
+@order_id_option
 @click.option(
     "--orders-api",
     type=click.Choice([str(api) for api in OrdersApi]),
@@ -383,6 +286,8 @@ def sandbox(context: click.Context, /, **_: object) -> int:
     """Serve a VTEX to test against, on loopback, until interrupted."""
     if context.params["orders_for"] is not None and _is_given(context, "orders"):
         raise click.UsageError("give --orders or --orders-for, and not both")
+    if context.params["orders_for"] is None and _is_given(context, "order_id_from"):
+        raise click.UsageError("--order-id-from goes with --orders-for")
     from vtex_invoice_async.cli.sandbox import SandboxOptions, run_sandbox
 
     return run_sandbox(SandboxOptions(**context.params))

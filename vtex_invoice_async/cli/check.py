@@ -48,7 +48,9 @@ class CheckOptions(AccountOptions):
 
     files: tuple[str, ...]
     format_: str | None
+    order_id_from: str | None
     strict: bool
+    verify: bool
     output: str
     quiet: bool
 
@@ -59,7 +61,14 @@ def run_check(options: CheckOptions) -> int:
     orders_api = orders_api_of(options.settings)
     try:
         with Plan(orders_api, strict=options.strict) as plan, Findings() as findings:
-            rows = read(options.files, orders_api, format_=options.format_, now=datetime.now(UTC))
+            rows = read(
+                options.files,
+                orders_api,
+                format_=options.format_,
+                order_id_from=options.order_id_from,
+                now=datetime.now(UTC),
+                with_order=options.verify,
+            )
             findings.keep(plan.take(rows))
             is_told = _tell(findings, options, console)
     except OSError as error:

@@ -34,6 +34,7 @@ class SandboxOptions:
     port: int
     orders: int
     orders_for: str | None
+    order_id_from: str | None
     orders_api: str
     seed: int | None
     latency: float
@@ -53,7 +54,13 @@ def run_sandbox(options: SandboxOptions) -> int:
     orders_api = OrdersApi(options.orders_api)
     if options.orders_for is not None:
         with Plan(orders_api) as plan:
-            problems = plan.take(read([options.orders_for], orders_api, with_order=True))
+            rows = read(
+                [options.orders_for],
+                orders_api,
+                order_id_from=options.order_id_from,
+                with_order=True,
+            )
+            problems = plan.take(rows)
             bad = (row for row in problems if row.problem.severity == "refuse")
             if tell_problems(bad, options.orders_for, stderr(), all_=False):
                 return Exit.BAD_INPUT

@@ -40,6 +40,7 @@ class SendOptions(WorkOptions):
 
     files: tuple[str, ...]
     format_: str | None
+    order_id_from: str | None
     skip_invalid: bool
     strict: bool
     verify: bool
@@ -91,6 +92,7 @@ def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
         options.files,
         plan.orders_api,
         format_=options.format_,
+        order_id_from=options.order_id_from,
         now=now,
         with_order=options.verify,
     )

@@ -15,8 +15,8 @@ import orjson
 from attrs import evolve, frozen
 from rich.console import Console
 
-from vtex_invoice_async.cli import CONCURRENCY, SETTLE_WINDOW
 from vtex_invoice_async.cli.display import PLAIN_EVERY, Ticker, tell_counts, ticker
+from vtex_invoice_async.cli.options import CONCURRENCY, SETTLE_WINDOW
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig

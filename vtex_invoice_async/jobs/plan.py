@@ -22,7 +22,7 @@ __all__ = ["Asked", "Plan"]
 _SCHEMA: Final = """
 CREATE TABLE entry (
   seq INTEGER PRIMARY KEY,
-  file TEXT, line INTEGER NOT NULL,
+  file TEXT, line INTEGER NOT NULL, line_in_file INTEGER,
   key BLOB NOT NULL UNIQUE,
   order_id TEXT, invoice_number TEXT, type TEXT, value INTEGER, body BLOB,
   by_sku INTEGER, places BLOB
@@ -38,7 +38,8 @@ SELECT order_id FROM entry WHERE body IS NOT NULL GROUP BY order_id ORDER BY min
 
 # The first row of a number, and each later one for another order.
 _TWICE: Final = """
-SELECT later.seq, later.file, later.line, first.file, first.line
+SELECT later.seq, later.file, coalesce(later.line_in_file, later.line),
+  first.file, first.line, first.line_in_file IS NOT NULL
 FROM (SELECT invoice_number, min(seq) AS seq FROM entry WHERE body IS NOT NULL
       GROUP BY invoice_number HAVING count(*) > 1) AS number
 JOIN entry AS first ON first.seq = number.seq
@@ -213,15 +214,16 @@ class Plan:
             (place.by_sku, orjson.dumps(place.places)) if isinstance(place, Row) else (False, None)
         )
         added = self._database.execute(
-            f"INSERT INTO entry (file, key, by_sku, places, {_ENTRY})"  # noqa: S608  a constant
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-            (place.file, digest(key), by_sku, places, place.line, *values),
+            f"INSERT INTO entry (file, line_in_file, key, by_sku, places, {_ENTRY})"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+            (place.file, place.line_in_file, digest(key), by_sku, places, place.line, *values),
         )
         if added.rowcount:
             self.planned += entry is not None
             return
-        seq, file, line, kind, known = self._database.execute(
-            "SELECT seq, file, line, type, body FROM entry WHERE key = ?", (digest(key),)
+        seq, file, line, is_alone, kind, known = self._database.execute(
+            "SELECT seq, file, line, line_in_file IS NOT NULL, type, body FROM entry WHERE key = ?",
+            (digest(key),),
         ).fetchone()
         body = None if entry is None else entry.body
         if known == body:
@@ -230,14 +232,15 @@ class Plan:
         # Neither of two different rows for one invoice can be trusted.
         self.invalid += body is not None
         self._spoil(seq, is_sound=known is not None)
-        where = _named(file, line, place.file)
+        where = _named(file, line, place.file, is_alone=is_alone)
         if entry is not None and known is not None and kind != entry.type:
             message = f"is that of the {kind} in {where}: a return has a number of its own"
             problem = RULES["number-of-sale"].problem("invoiceNumber", message)
         else:
             message = f"stands in {where} with other contents; keep the right one"
             problem = Problem(code="conflict", field="invoiceNumber", message=message)
-        yield RowProblem(file=place.file, line=place.line, column=1, problem=problem)
+        told = place.line_in_file or place.line
+        yield RowProblem(file=place.file, line=told, column=1, problem=problem)
 
     def _spoil(self, seq: int, *, is_sound: bool) -> None:
         """Send an entry no more."""
@@ -247,8 +250,8 @@ class Plan:
 
     def _numbers_twice(self) -> Iterator[RowProblem]:
         """Warn of numbers that stand on several orders."""
-        for seq, file, line, first_file, first_line in self._database.execute(_TWICE):
-            where = _named(first_file, first_line, file)
+        for seq, file, line, first_file, first_line, is_alone in self._database.execute(_TWICE):
+            where = _named(first_file, first_line, file, is_alone=is_alone)
             message = f"is the number of another order's invoice in {where}; is that meant?"
             problem = RULES["number-twice"].problem("invoiceNumber", message)
             told = RowProblem(file=file, line=line, column=1, problem=problem)
@@ -263,9 +266,13 @@ class _Place:
 
     file: str | None = None
     line: int
+    line_in_file: int | None = None
 
 
-def _named(file: str | None, line: int, seen_from: str | None) -> str:
+def _named(file: str | None, line: int, seen_from: str | None, *, is_alone: bool) -> str:
+    """Say where a row stands; one that *is_alone* has a file of its own."""
+    if is_alone and file is not None:
+        return file
     return f"line {line}" if file == seen_from else f"{file}:{line}"
 
 

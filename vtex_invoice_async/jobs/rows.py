@@ -71,6 +71,9 @@ class BadRow:
 
     file: str | None = None
     line: int
+    line_in_file: int | None = None
+    """As that of a row."""
+
     problems: tuple[RowProblem, ...]
     key: bytes | None = None
     """Names what it is about, where that much can be read."""
@@ -82,6 +85,11 @@ class Row:
 
     file: str | None = None
     line: int
+    """From 1; where each has a file of its own, as an NF-e, its place among them."""
+
+    line_in_file: int | None = None
+    """Where it stands in its file, if that is not *line*."""
+
     key: bytes
     """Names the invoice: its order and its number."""
 

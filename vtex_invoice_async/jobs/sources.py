@@ -10,18 +10,26 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.csv_files import read_csv
 from vtex_invoice_async.jobs.lines import read_lines
+from vtex_invoice_async.jobs.order_ids import order_ids_from
 from vtex_invoice_async.jobs.rows import BadRow, Row, Written, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["FORMATS", "named", "read", "read_json_lines"]
 
 Reader = Callable[[BinaryIO, str | None, OrdersApi], Iterator[Written | BadRow]]
+
+Check = Callable[[Written], Row | BadRow]
+NoteReader = Callable[[str, OrdersApi, Check], Iterator[Row | BadRow]]
+
+_NFE: Final = ("lxml", "nfelib", "xsdata")
+"""What the `nfe` extra brings."""
 
 
 def _read_lines(file: BinaryIO, name: str | None, _: OrdersApi) -> Iterator[Written | BadRow]:
@@ -51,9 +59,11 @@ _SUFFIXES: Final[Mapping[str, str]] = {
     ".tsv": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xml": "nfe",
+    ".zip": "nfe",
 }
 
-FORMATS: Final = tuple(_READERS)
+FORMATS: Final = (*_READERS, "nfe")
 """What a file may be."""
 
 
@@ -62,22 +72,30 @@ def read(
     orders_api: OrdersApi,
     *,
     format_: str | None = None,
+    order_id_from: str | None = None,
     now: datetime | None = None,
     with_order: bool = False,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows of one or more files, which are read as they are asked for.
 
     `-` is standard input. Without *format_*, a file's name says what it is; what says nothing is
-    JSON lines. Without *now*, no date is taken to lie in the future. Rows that are checked
-    *with_order* later may name lines by SKU in every dialect. Raises `OSError` where a file cannot
-    be read, and `ConfigError` where an extra is missing that its format needs.
+    JSON lines. *order_id_from* is one of `order_ids.CHOICES`, for NF-e alone, which need it.
+    Without *now*, no date is taken to lie in the future. Rows that are checked *with_order* later
+    may name lines by SKU in every dialect. Raises `OSError` where a file cannot be read, and
+    `ConfigError` where what is asked for makes no sense, or an extra is missing that it needs.
     """
+    check = partial(row_of, orders_api=orders_api, now=now, with_order=with_order)
+    formats = {path: format_ or _format_of(path) for path in paths}
+    notes = [path for path in paths if formats[path] == "nfe"]
+    read_notes = _note_reader(notes, order_id_from)
     for path in paths:
+        if formats[path] == "nfe":
+            yield from read_notes(path, orders_api, check)
+            continue
         name = named(path) if len(paths) > 1 else None
         with _opened(path) as file:
-            reader = _READERS[format_ or _SUFFIXES.get(Path(path).suffix.lower(), "jsonl")]
-            rows = reader(file, name, orders_api)
-            yield from _rows(rows, orders_api, now, with_order=with_order)
+            rows = _READERS[formats[path]](file, name, orders_api)
+            yield from _rows(rows, check)
 
 
 def named(path: str) -> str:
@@ -91,26 +109,41 @@ def read_json_lines(
     file: BinaryIO, orders_api: OrdersApi, *, name: str | None = None, now: datetime | None = None
 ) -> Iterator[Row | BadRow]:
     """Yield a row for each line of *file* that is not blank: an `orderId`, and VTEX's invoice."""
-    return _rows(read_lines(file, name), orders_api, now)
+    return _rows(read_lines(file, name), partial(row_of, orders_api=orders_api, now=now))
 
 
-def _rows(
-    found: Iterable[Written | BadRow],
-    orders_api: OrdersApi,
-    now: datetime | None,
-    *,
-    with_order: bool = False,
-) -> Iterator[Row | BadRow]:
+def _rows(found: Iterable[Written | BadRow], check: Check) -> Iterator[Row | BadRow]:
     for row in found:
-        if isinstance(row, BadRow):
-            yield row
-        else:
-            yield row_of(row, orders_api, now, with_order=with_order)
+        yield row if isinstance(row, BadRow) else check(row)
+
+
+def _format_of(path: str) -> str:
+    return "nfe" if Path(path).is_dir() else _SUFFIXES.get(Path(path).suffix.lower(), "jsonl")
+
+
+def _note_reader(paths: Sequence[str], order_id_from: str | None) -> NoteReader:
+    """Return what reads NF-e, of which it has seen all *paths*; without any, nothing is loaded."""
+    if not paths:
+        if order_id_from is not None:
+            raise ConfigError(
+                "--order-id-from is for NF-e: other files have an orderId in each row"
+            )
+        return lambda *_: iter(())
+    order_ids = order_ids_from(order_id_from)
+    try:
+        from vtex_invoice_async.jobs.nfe import Notes
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _NFE:
+            raise
+        raise ConfigError("NF-e needs an extra: pip install 'vtex-invoice-async[nfe]'") from None
+    return Notes(paths, order_ids).read
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     if path == "-" and sys.stdin is None:
         raise ConfigError("standard input is closed")
+    if path != "-" and Path(path).is_dir():
+        raise ConfigError(f"{path} is a folder, and only NF-e are read from folders")
     with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
         yield file
