@@ -36,7 +36,7 @@ NAME: Final = "Zuleica Canarinha"
 CPF: Final = "987.654.321-00"
 EMAIL: Final = "zuleica.canarinha@pessoa.example"
 DESCRIPTION: Final = "Gravura para Zelia Canarinha"
-INVOICE_KEY: Final = "35260198765432000198550010000098761987654329"
+INVOICE_KEY: Final = "35260198765432000198550010000098761987654320"
 INVOICE_URL: Final = f"https://nfe.example/ver?p={INVOICE_KEY}&de=Z.Canarinha"
 EMBEDDED: Final = (
     f"<NFe><dest><CPF>{CPF}</CPF><xNome>{NAME}</xNome><email>{EMAIL}</email></dest></NFe>"

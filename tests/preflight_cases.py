@@ -22,7 +22,8 @@ from vtex_invoice_async.wire import INVOICE_NAMES, ITEM_NAMES
 OMS, PII, PII_2022 = OrdersApi.OMS, OrdersApi.PII, OrdersApi.PII_2022
 NOW: Final = datetime(2026, 2, 1, 12, tzinfo=UTC)
 BRASILIA: Final = timezone(timedelta(hours=-3))
-SOUND_KEY: Final = f"{INVOICE_KEY[:-1]}0"
+SOUND_KEY: Final = INVOICE_KEY
+WRONG_KEY: Final = f"{INVOICE_KEY[:-1]}9"
 INPUT: Final = InvoiceType.INPUT
 
 LINES: Final[Mapping[OrdersApi, Sequence[Mapping[str, Any]]]] = {
@@ -262,16 +263,16 @@ CASES: Final[dict[str, tuple[list[Case], list[Case]]]] = {
     ),
     "key-digits": (
         [*keys("1", "illum", SOUND_KEY[1:], f"{SOUND_KEY}0", f"NFe{SOUND_KEY}", "x" * 44)],
-        [*keys(SOUND_KEY, INVOICE_KEY, ALPHANUMERIC_KEY, ""), case(invoice_key=None)],
+        [*keys(SOUND_KEY, WRONG_KEY, ALPHANUMERIC_KEY, ""), case(invoice_key=None)],
     ),
-    "key-check-digit": (keys(INVOICE_KEY), keys(SOUND_KEY, "1", SAT_KEY)),
+    "key-check-digit": (keys(WRONG_KEY), keys(SOUND_KEY, "1", SAT_KEY)),
     "key-of-another": (
         [case(invoice_key=SOUND_KEY, invoice_number=n) for n in ("9877", "ABC", "98760", "19876")],
         [
             *[case(invoice_key=SOUND_KEY, invoice_number=n) for n in ("9876", "1-9876", "NF009876")],
             case(invoice_key=SOUND_KEY, invoice_number="001000009876"),
             case(invoice_key=SAT_KEY, invoice_number="1"),
-            case(invoice_key=INVOICE_KEY, invoice_number="1"),
+            case(invoice_key=WRONG_KEY, invoice_number="1"),
         ],
     ),
     "reservation-id": (

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,11 +93,21 @@ def as_json_lines(documents: Sequence[Mapping[str, Any]], dialect: OrdersApi) ->
     return list(read_json_lines(io.BytesIO(lines.encode()), dialect))
 
 
+# What the made-up invoices are remarked on for their contents, whatever they are written in.
+REMARKS: Final = frozenset(
+    {
+        *("price-reading", "lines-above-value", "value-above-lines", "line-twice"),
+        *("date-without-time", "number-twice"),
+    }
+)
+
+
 def told(rows: Sequence[Row | BadRow]) -> list[Told]:
     return [
         (found.line, found.column, found.problem.field, found.problem.code)
         for row in rows
         for found in (row.problems if isinstance(row, BadRow) else row.warnings)
+        if found.problem.code not in REMARKS
     ]
 
 

@@ -13,6 +13,7 @@ from vtex_invoice_async import Invoice, InvoiceType, Order, OrdersApi, Package
 from vtex_invoice_async.errors import InvalidInvoice
 from vtex_invoice_async.models import OrderItem, PackageItem
 from vtex_invoice_async.preflight import RULES
+from vtex_invoice_async.rules import OF_THE_ORDER
 from vtex_invoice_async.verify import check, verify, with_indexes, with_invoice
 
 OUTPUT, INPUT = InvoiceType.OUTPUT, InvoiceType.INPUT
@@ -207,8 +208,7 @@ def test_what_an_order_has_against_an_invoice(
 def test_every_rule_about_an_order_has_a_case() -> None:
     of_reading = {"order-not-found"}
     fired = {code for _, _, codes in CASES for code, _ in codes}
-    of_order = {code for code in RULES if code.split("-")[0] in {"order", "item", "items", "sale"}}
-    of_order |= {code for code in RULES if code.startswith(("quantity-", "return-"))}
+    of_order = {rule.code for rule in OF_THE_ORDER}
 
     assert fired >= of_order - of_reading
     assert all(RULES[code].code == code for code in fired)
@@ -267,15 +267,15 @@ def codes_of(order: Order, invoice: Invoice, orders_api: OrdersApi) -> Iterable[
 def test_a_check_says_what_is_wrong_and_not_that_an_index_is_missing() -> None:
     pii = {"invoice_key": None, "invoice_url": None}
 
-    assert codes_of(order_of(), sale(1, ("880", 1), **pii), PII) == []
-    assert codes_of(order_of(), sale(1, ("99", 1), **pii), PII) == ["item-unknown"]
-    assert codes_of(order_of(), sale(1, ("880", 4), **pii), PII) == ["quantity-above-order"]
-    nameless = sale(1, items=[make_item(id=None, item_index=None)], **pii)
+    assert codes_of(order_of(), sale(3_000, ("880", 1), **pii), PII) == []
+    assert codes_of(order_of(), sale(3_000, ("99", 1), **pii), PII) == ["item-unknown"]
+    assert codes_of(order_of(), sale(3_000, ("880", 4), **pii), PII) == ["quantity-above-order"]
+    nameless = sale(3_000, items=[make_item(id=None, item_index=None)], **pii)
     assert codes_of(order_of(), nameless, PII) == ["missing"]
     assert codes_of(order_of(), nameless, OMS) == ["missing"]
-    foreign = sale(1, ("880", 1), embedded_invoice="<x/>", **pii)
+    foreign = sale(3_000, ("880", 1), embedded_invoice="<x/>", **pii)
     assert codes_of(order_of(), foreign, PII) == ["not-in-dialect"]
-    spaced = sale(1, ("880", 1), invoice_number="N 1", **pii)
+    spaced = sale(3_000, ("880", 1), invoice_number="N 1", **pii)
     assert codes_of(order_of(), spaced, PII) == ["number-space"]
 
 

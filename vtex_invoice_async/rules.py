@@ -13,7 +13,7 @@ from attrs import frozen
 
 from vtex_invoice_async.errors import Problem
 
-__all__ = ["RULES", "Rule", "Severity"]
+__all__ = ["OF_A_NOTE", "OF_THE_ORDER", "RULES", "Rule", "Severity"]
 
 Severity = Literal["refuse", "warn"]
 
@@ -144,7 +144,7 @@ _OF_A_FILE: Final = (
 )
 
 # What only a note of SEFAZ's shows.
-_OF_A_NOTE: Final = (
+OF_A_NOTE: Final = (
     _refuse(
         "note-not-authorized",
         "an NF-e without SEFAZ's authorisation (cStat 100 or 150) for just this note",
@@ -164,7 +164,7 @@ _OF_A_NOTE: Final = (
 )
 
 # What shows only beside the order.
-_OF_THE_ORDER: Final = (
+OF_THE_ORDER: Final = (
     _refuse("order-not-found", "an order that VTEX does not find", _READING),
     _refuse("order-unreadable", "an order that cannot be read as one", _READING),
     _refuse("order-canceled", "an order that is canceled, or replaced by another", _STATUSES),
@@ -201,5 +201,5 @@ def _by_code(*rules: Iterable[Rule]) -> Mapping[str, Rule]:
     return {rule.code: rule for group in rules for rule in group}
 
 
-RULES: Final = _by_code(_OF_WHAT_IS_REFUSED, _OF_AN_INVOICE, _OF_A_FILE, _OF_A_NOTE, _OF_THE_ORDER)
+RULES: Final = _by_code(_OF_WHAT_IS_REFUSED, _OF_AN_INVOICE, _OF_A_FILE, OF_A_NOTE, OF_THE_ORDER)
 """By code: every rule, those that need a whole file and those that need the order included."""

@@ -225,6 +225,15 @@ def _receipt_document(receipt: Receipt) -> dict[str, object]:
 
 def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made = Converter(forbid_extra_keys=forbid_extra_keys)
+    _register_plain(made)
+    # What people write may name a line by its SKU, whatever the dialect then makes of it.
+    _register_invoice(made, orders_api, {"id": "id"} if forbid_extra_keys else {})
+    _register_tracking(made)
+    _register_order(made)
+    return made
+
+
+def _register_plain(made: Converter) -> None:
     made.register_structure_hook(int, encodings.whole)
     made.register_structure_hook(str, encodings.exactly(str, "text"))
     made.register_structure_hook(bool, encodings.exactly(bool, "true or false"))
@@ -238,13 +247,13 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
     made.register_unstructure_hook(datetime, datetime.isoformat)
     made.register_unstructure_hook(date, date.isoformat)
 
+
+def _register_invoice(made: Converter, orders_api: OrdersApi, more: Mapping[str, str]) -> None:
     pii = orders_api is OrdersApi.PII
-    # What people write may name a line by its SKU, whatever the dialect then makes of it.
-    written = {"id": "id"} if forbid_extra_keys else {}
     _register(
         made,
         InvoiceItem,
-        {**ITEM_NAMES[orders_api], **written},
+        {**ITEM_NAMES[orders_api], **more},
         item_index=override(struct_hook=encodings.whole_or_digits),
         price=override(struct_hook=encodings.money),
     )
@@ -261,9 +270,6 @@ def _make(orders_api: OrdersApi, *, forbid_extra_keys: bool) -> Converter:
         else override(unstruct_hook=encodings.write_date),
         items=override(omit_if_default=False),
     )
-    _register_tracking(made)
-    _register_order(made)
-    return made
 
 
 def _register_tracking(made: Converter) -> None:
