@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from attrs import define, field, frozen
 
 from vtex_invoice_async.sandbox.documents import customers
+from vtex_invoice_async.shapes import check_digit
 
 KEY_MARK: Final = "qZc4nKy7"
 TOKEN_MARK: Final = "xWc4nTk9"
@@ -36,7 +38,10 @@ NAME: Final = "Zuleica Canarinha"
 CPF: Final = "987.654.321-00"
 EMAIL: Final = "zuleica.canarinha@pessoa.example"
 DESCRIPTION: Final = "Gravura para Zelia Canarinha"
-INVOICE_KEY: Final = "35260198765432000198550010000098761987654320"
+KEY_PREFIX: Final = "3526019876543200019855001"
+"""With which the key of each invoice of a test begins; then its number, and how it is checked."""
+
+INVOICE_KEY: Final = f"{KEY_PREFIX}0000098761987654320"
 INVOICE_URL: Final = f"https://nfe.example/ver?p={INVOICE_KEY}&de=Z.Canarinha"
 EMBEDDED: Final = (
     f"<NFe><dest><CPF>{CPF}</CPF><xNome>{NAME}</xNome><email>{EMAIL}</email></dest></NFe>"
@@ -55,6 +60,12 @@ CUSTOMER: Final[Mapping[str, object]] = {
     "shippingData": {"address": {"receiverName": customers.LAST_NAME, "street": customers.STREET}},
 }
 """What VTEX tells of a shopper, whoever only asked for the order."""
+
+
+def key_for(number: str | int) -> str:
+    """The key of an invoice's number, which tells nobody but this shopper's."""
+    digits = f"{KEY_PREFIX}{int(re.sub('[^0-9]', '', str(number)) or 0) % 10**9:09}198765432"
+    return f"{digits}{check_digit(digits)}"
 
 
 @frozen(kw_only=True)
@@ -76,7 +87,7 @@ PERSONAL: Final = (
     Canary(kind="the CPF of a customer, bare", text="98765432100"),
     Canary(kind="the e-mail in an embedded invoice", text=EMAIL),
     Canary(kind="the description of an item", text=DESCRIPTION),
-    Canary(kind="the key of an invoice", text=INVOICE_KEY),
+    Canary(kind="the key of an invoice", text=KEY_PREFIX),
     Canary(kind="the URL of an invoice", text="nfe.example/ver?p="),
     Canary(kind="the name of a customer", text=customers.LAST_NAME),
     Canary(kind="the e-mail of a customer", text=customers.EMAIL_DOMAIN),

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tests.canaries import DESCRIPTION, EMBEDDED, INVOICE_KEY, INVOICE_URL
+from tests.canaries import DESCRIPTION, EMBEDDED, INVOICE_URL, key_for
 from vtex_invoice_async import ClientConfig, Order
 from vtex_invoice_async.models import OrderItem
 
@@ -133,7 +133,7 @@ def row(order: Order, **changes: object) -> dict[str, object]:
             }
             for line in order.items
         ],
-        "invoiceKey": INVOICE_KEY,
+        "invoiceKey": key_for(str(changes.get("invoiceNumber", order.sequence))),
         "invoiceUrl": INVOICE_URL,
         "embeddedInvoice": EMBEDDED,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.canaries import INVOICE_KEY, INVOICE_URL
+from tests.canaries import INVOICE_URL, key_for
 from vtex_invoice_async import (
     ClientConfig,
     Invoice,
@@ -34,7 +34,7 @@ def make_invoice(**changes: Any) -> Invoice:
         "invoice_value": 2499,
         "issuance_date": ISSUED,
         "items": [make_item()],
-        "invoice_key": INVOICE_KEY,
+        "invoice_key": key_for(changes.get("invoice_number", "1")),
         "invoice_url": INVOICE_URL,
     }
     return Invoice(**{**sound, **changes})

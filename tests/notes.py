@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from tests.canaries import CPF, DESCRIPTION, EMAIL, INVOICE_KEY, NAME
+from tests.canaries import CPF, DESCRIPTION, EMAIL, INVOICE_KEY, NAME, key_for
 from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
 from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.vocabulary import OrdersApi
@@ -21,17 +21,6 @@ NUMBER: Final = 9876
 
 ORDER_ID: Final = "1172452900788-01"
 ISSUED: Final = "2026-01-31T22:25:43-03:00"
-
-
-def check_digit(digits: str) -> int:
-    """The last digit of a key: modulo 11, the weights 2 to 9 from the right."""
-    rest = sum((ord(c) - 48) * (2 + at % 8) for at, c in enumerate(reversed(digits))) % 11
-    return 0 if rest < 2 else 11 - rest
-
-
-def make_key(number: int) -> str:
-    digits = f"3526019876543200019855001{number:09}198765432"
-    return f"{digits}{check_digit(digits)}"
 
 
 @frozen
@@ -67,7 +56,7 @@ def make_note(
     remarks: Mapping[str, str] | Sequence[tuple[str, str]] = (),
 ) -> str:
     """The text of an authorised note, a few tags a line."""
-    key = key or (INVOICE_KEY if number == NUMBER else make_key(number))
+    key = key or key_for(number)
     pairs = remarks.items() if isinstance(remarks, Mapping) else remarks
     told = "".join(
         f'<obsCont xCampo="{name}">{tag("xTexto", text)}</obsCont>' for name, text in pairs

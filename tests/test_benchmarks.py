@@ -54,9 +54,3 @@ def test_a_file_of_each_format_can_be_written(format_: str, tmp_path: Path) -> N
 
     assert path.stat().st_size
     assert len(list(path.iterdir())) == 3 if path.is_dir() else path.is_file()
-
-
-def test_notes_of_a_folder_and_of_a_zip_are_measured() -> None:
-    found = measured("notes", "--notes", 20)
-    assert list(found["kinds"]) == ["folder", "zip"]
-    assert all(figure > 0 for kind in found["kinds"].values() for figure in kind.values())

@@ -10,8 +10,9 @@ from typing import Final
 
 import pytest
 
+from tests.canaries import key_for
 from tests.command_line import Ended, ending, run, started
-from tests.notes import Line, make_event, make_key, make_note, written_to, zipped
+from tests.notes import Line, make_event, make_note, written_to, zipped
 
 NOTES: Final = 30
 RETURNS: Final = (7, 23)
@@ -73,7 +74,7 @@ async def test_notes_are_sent_to_orders_made_for_them(tmp_path: Path) -> None:
 
 
 async def test_a_canceled_note_stops_the_run_and_is_left_out_of_it(tmp_path: Path) -> None:
-    event = {"canceled.xml": make_event(make_key(CANCELED))}
+    event = {"canceled.xml": make_event(key_for(CANCELED))}
     folder = written_to(tmp_path / "notas", {**notes(), **event})
     arguments = ("send", f"{folder}/", "--order-id-from", "xPed", "--sandbox", "--json")
 
@@ -101,7 +102,7 @@ async def test_a_zip_is_sent_by_the_names_of_its_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("choice", ["obsCont", "obsCont:pedido", "map.csv"])
 async def test_orders_are_found_as_it_is_said(tmp_path: Path, choice: str) -> None:
     folder = written_to(tmp_path / "notas", notes())
-    rows = "".join(f"{order_of(n)};{make_key(n)}\n" for n in range(1, NOTES + 1))
+    rows = "".join(f"{order_of(n)};{key_for(n)}\n" for n in range(1, NOTES + 1))
     written_to(tmp_path, {"map.csv": f"orderId;invoiceKey\n{rows}"})
     said = tmp_path / choice if choice == "map.csv" else choice
 

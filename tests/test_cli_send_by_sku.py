@@ -16,7 +16,10 @@ from vtex_invoice_async.sandbox import Do, Fault, Sandbox
 
 def by_sku(order: Order, **changes: object) -> dict[str, Any]:
     """A row of the PII dialect with the SKUs of an order instead of its indexes."""
-    items = [{"id": x.id, "price": 1, "quantity": x.quantity} for x in reversed(order.items)]
+    items = [
+        {"id": x.id, "price": (x.selling_price or 0) * x.quantity, "quantity": x.quantity}
+        for x in reversed(order.items)
+    ]
     sound = {
         "orderId": order.order_id,
         "type": "Output",

@@ -276,7 +276,7 @@ async def test_what_was_verified_and_not_sent_is_gone_on_with(tmp_path: Path) ->
 async def test_a_rehearsal_verifies_too(tmp_path: Path) -> None:
     orders = Sandbox(9).orders
     rows: list[dict[str, Any]] = [row(order) for order in orders]
-    rows.append(returned(orders[0], invoiceValue=1))
+    rows.append(returned(orders[0]))
     path = file_of(tmp_path, rows)
 
     ended = await run("send", path, "--sandbox", "--verify", "--strict", "--json")

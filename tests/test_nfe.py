@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from tests.canaries import INVOICE_KEY
+from tests.canaries import INVOICE_KEY, key_for
 from tests.notes import (
     ISSUED,
     ORDER_ID,
     Line,
     make_event,
-    make_key,
     make_note,
     row_at,
     rows_at,
@@ -133,7 +132,7 @@ def test_pii_has_the_day_in_its_own_zone_and_neither_xml_nor_hour() -> None:
         "invoiceNumber": "1",
         "invoiceValue": 2499,
         "issuedDate": "2026-01-31",
-        "invoiceKey": make_key(1),
+        "invoiceKey": key_for(1),
         "cfop": "6104",
         "volumes": 5,
         "items": [{"id": "1234", "quantity": 1, "price": 2499}],
@@ -247,9 +246,9 @@ def test_what_an_event_cancels_is_refused_wherever_the_event_lies(tmp_path: Path
         "1.xml": make_note(1),
         "2.xml": make_note(2),
         "3.xml": make_note(3),
-        "4.xml": make_event(make_key(2)),
+        "4.xml": make_event(key_for(2)),
     }
-    folder = written_to(tmp_path / "a", {"0.xml": make_event(make_key(1), "110112")})
+    folder = written_to(tmp_path / "a", {"0.xml": make_event(key_for(1), "110112")})
 
     rows = rows_at(written_to(tmp_path / "b", files), folder)
 
@@ -270,7 +269,7 @@ def test_other_events_are_passed_over(tmp_path: Path, kind: str) -> None:
 
 
 def test_notes_are_numbered_through_a_source_and_told_by_file(tmp_path: Path) -> None:
-    first = written_to(tmp_path / "a", {"1.xml": make_note(1), "2.xml": make_event(make_key(9))})
+    first = written_to(tmp_path / "a", {"1.xml": make_note(1), "2.xml": make_event(key_for(9))})
     second = written_to(tmp_path / "b", {"1.xml": "<x/>", "2.xml": make_note(2)})
 
     rows = rows_at(first, second)

@@ -11,7 +11,8 @@ from typing import Final
 
 import pytest
 
-from tests.notes import Line, make_event, make_key, make_note, rows_at, told_at, written_to, zipped
+from tests.canaries import key_for
+from tests.notes import Line, make_event, make_note, rows_at, told_at, written_to, zipped
 from vtex_invoice_async import OrdersApi
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.markup import LARGEST
@@ -55,7 +56,7 @@ def test_a_folder_is_its_notes_and_zips_by_name(tmp_path: Path) -> None:
 
 def test_an_event_in_a_zip_cancels_a_note_in_a_folder(tmp_path: Path) -> None:
     folder = written_to(tmp_path / "notas", {"1.xml": make_note(1), "2.xml": make_note(2)})
-    archive = zip_at(tmp_path, zipped({"e.xml": make_event(make_key(1))}))
+    archive = zip_at(tmp_path, zipped({"e.xml": make_event(key_for(1))}))
 
     assert [type(row) for row in rows_at(folder, archive)] == [BadRow, Row]
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.canaries import INVOICE_KEY
+from tests.canaries import INVOICE_KEY, key_for
 from tests.command_line import ROOT, TIMEOUT
 from tests.notes import (
     ORDER_ID,
     Line,
     line_with,
-    make_key,
     make_note,
     row_at,
     rows_at,
@@ -133,7 +132,7 @@ def table_of(folder: Path, text: str | bytes) -> str:
     "text",
     [
         f"orderId,invoiceKey\nv7-01,{INVOICE_KEY}\n",
-        f"invoiceKey;orderId\r\n{make_key(1)};v1-01\r\n\r\n{INVOICE_KEY};v7-01",
+        f"invoiceKey;orderId\r\n{key_for(1)};v1-01\r\n\r\n{INVOICE_KEY};v7-01",
         "\ufefforderId;invoiceNumber\nv7-01;000009876\n",
         'orderId,file\n"v7-01","note.xml"\nv8-01,other.xml\n',
     ],
@@ -147,7 +146,7 @@ def test_an_order_may_stand_in_a_table(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("column", "other", "part"),
     [
-        ("invoiceKey", make_key(1), "<infNFe"),
+        ("invoiceKey", key_for(1), "<infNFe"),
         ("invoiceNumber", "1", "<nNF>"),
         ("file", "NOTE.xml", "<infNFe"),
     ],

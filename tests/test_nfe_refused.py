@@ -7,13 +7,12 @@ from typing import Final
 
 import pytest
 
-from tests.canaries import NAME
+from tests.canaries import NAME, key_for
 from tests.notes import (
     NAMESPACE,
     Line,
     line_with,
     make_event,
-    make_key,
     make_note,
     rows_at,
     told_at,
@@ -58,7 +57,7 @@ def test_a_status_that_is_none_is_not_quoted(tmp_path: Path) -> None:
         (NOTE.replace("<cStat>100</cStat>", ""), "<infProt>", "no protocol of SEFAZ's"),
         (NOTE.replace("<cStat>100</cStat>", "<cStat/>"), "<cStat/>", "no protocol of SEFAZ's"),
         (NOTE.partition("<protNFe")[0] + "</nfeProc>", "<nfeProc", "no protocol of SEFAZ's"),
-        (make_note(protocol_key=make_key(5)), "<cStat>", "the protocol is that of another note"),
+        (make_note(protocol_key=key_for(5)), "<cStat>", "the protocol is that of another note"),
     ],
 )
 def test_a_note_needs_a_protocol_of_its_own(

@@ -15,7 +15,8 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.notes import Line, make_key, make_note, rows_at, written_to
+from tests.canaries import key_for
+from tests.notes import Line, make_note, rows_at, written_to
 from tests.strategies import offsets
 from vtex_invoice_async import Invoice, InvoiceItem, InvoiceType, OrdersApi
 from vtex_invoice_async.jobs.rows import BadRow, Row
@@ -49,7 +50,7 @@ def invoices(draw: st.DrawFn) -> tuple[Invoice, list[Line], int]:
         invoice_value=draw(st.integers(1, 10**13)),
         issuance_date=draw(issued),
         items=items,
-        invoice_key=make_key(number),
+        invoice_key=key_for(number),
     )
     return invoice, lines, number
 
@@ -75,7 +76,7 @@ def test_an_invoice_that_becomes_a_note_comes_back(
         kind=KINDS[invoice.type],
         order=order,
         issued=invoice.issuance_date.isoformat(),
-        key=make_key(number),
+        key=key_for(number),
     )
     if dialect is OMS:
         units = [evolve(item, price=item.price // item.quantity) for item in invoice.items]
