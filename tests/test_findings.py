@@ -171,7 +171,7 @@ def many(count: int) -> Iterator[RowProblem]:
 
 
 def test_of_many_all_are_kept_in_the_order_of_reading() -> None:
-    count = 20_000
+    count = 3_000
 
     with Findings() as findings:
         findings.keep(many(count))

@@ -183,4 +183,5 @@ def test_a_megabyte_of_anything_is_read_in_no_time(inside: str, tmp_path: Path) 
     rows = list(read([str(folder)], OrdersApi.OMS, order_id_from="xPed"))
 
     assert len(rows) == 1
-    assert time.process_time() - before < 8
+    # Some seconds; what grows with the square of it would take minutes.
+    assert time.process_time() - before < 30
