@@ -22,12 +22,12 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
     assert refused(invoice_items, order, asked, "OLD0") == [
         ("number-taken", "invoiceNumber"),
-        ("quantity-above", "items[0].quantity"),
-        ("unknown-sku", "items[1].id"),
-        ("range", "items[2].quantity"),
-        ("unknown-sku", "items[3].id"),
+        ("quantity-above-order", "items[0].quantity"),
+        ("item-unknown", "items[1].id"),
+        ("quantity", "items[2].quantity"),
+        ("item-unknown", "items[3].id"),
         ("whole-number", "items[4].quantity"),
-        ("unknown-sku", "items[4].id"),
+        ("item-unknown", "items[4].id"),
     ]
 
 
@@ -44,14 +44,14 @@ def test_what_is_above_is_told_with_what_remains() -> None:
 
 @pytest.mark.parametrize("items", [{}, None, ["880"]])
 def test_units_have_to_be_named(items: Any) -> None:
-    assert refused(return_items, sold(TWO, 5_990), "DEV1", items or {}) == [("no-items", "items")]
+    assert refused(return_items, sold(TWO, 5_990), "DEV1", items or {}) == [("required", "items")]
 
 
 def test_a_return_needs_a_sale_and_a_number_of_its_own() -> None:
     order = sold(TWO, 1_198, ("880", 1))
 
-    assert refused(return_items, TWO, "DEV1") == [("nothing-to-return", "invoiceValue")]
-    assert refused(return_items, order, "OLD0") == [("number-taken", "invoiceNumber")]
+    assert refused(return_items, TWO, "DEV1") == [("return-without-sale", "type")]
+    assert refused(return_items, order, "OLD0") == [("number-of-sale", "invoiceNumber")]
     assert "for an Output" in said(return_items, order, "OLD0")
 
 
@@ -67,7 +67,7 @@ def test_all_of_an_order_is_invoiced_once() -> None:
 @pytest.mark.parametrize("value", [0, -5])
 def test_an_order_that_is_worth_nothing_is_not_invoiced(value: int) -> None:
     assert refused(invoice_all, evolve(TWO, value=value), "NFe1") == [
-        ("nothing-to-invoice", "invoiceValue")
+        ("sale-above-order", "invoiceValue")
     ]
 
 
@@ -80,7 +80,7 @@ def test_an_answer_that_does_not_say_is_to_be_read_again(
 ) -> None:
     order = evolve(TWO, **changes)
 
-    assert refused(invoice_remaining, order, "NFe1") == [("not-shown", field)]
+    assert refused(invoice_remaining, order, "NFe1") == [("order-unreadable", field)]
     assert "read the order again" in said(invoice_remaining, order, "NFe1")
 
 
@@ -119,7 +119,7 @@ def test_a_line_of_no_unit_is_none(quantity: int) -> None:
 
     assert invoice_all(order, "NFe1", **WHEN) == invoice_all(TWO, "NFe1", **WHEN)
     assert invoice_items(order, {"880": 1}, "NFe1", **WHEN).invoice_value == 1_198
-    assert refused(invoice_items, order, {"1": 1}, "NFe1") == [("unknown-sku", "items[0].id")]
+    assert refused(invoice_items, order, {"1": 1}, "NFe1") == [("item-unknown", "items[0].id")]
 
 
 def test_units_beyond_those_of_the_order_take_nothing_from_other_skus() -> None:
@@ -137,5 +137,5 @@ def test_what_the_caller_says_is_looked_at_first() -> None:
     assert refused(invoice_all, evolve(TWO, packages=None), "", issuance_date=naive) == [
         ("required", "invoiceNumber"),
         ("time-zone", "issuanceDate"),
-        ("not-shown", "packageAttachment.packages"),
+        ("order-unreadable", "packageAttachment.packages"),
     ]

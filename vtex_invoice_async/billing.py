@@ -5,6 +5,11 @@ as much of what remains of that as its units are of the lines of all units that 
 up to the value whatever does not divide and whoever made the others, and the last of them takes
 the remainder (known issues 605517, 1028210, 663203). Known issues are VTEX's:
 https://help.vtex.com/en/known-issues
+
+What is refused has the code and source of its rule (`rules.RULES`), with three more of its own:
+`package-unclear` is an invoice on the order that cannot be counted, `already-invoiced` a first
+invoice that would be another one, and `value-too-small` a part that leaves no cent for the rest.
+Whatever is made, `verify.verify` refuses for nothing but the state that its order is in.
 """
 
 from __future__ import annotations
@@ -17,7 +22,8 @@ from attrs import frozen
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.errors import Problem, printable
-from vtex_invoice_async.models import Invoice, InvoiceItem, Order, OrderItem, Package, PackageItem
+from vtex_invoice_async.ledger import Ledger, Skus, invoices_of, kind_of
+from vtex_invoice_async.models import Invoice, InvoiceItem, Order, OrderItem, Package
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = ["invoice_all", "invoice_items", "invoice_remaining", "return_items"]
@@ -128,6 +134,10 @@ class _Account:
     type: InvoiceType
     cents: int
     skus: Mapping[str, _Sku]
+    is_certain: bool
+    """Whether it is known which units earlier ones have."""
+
+    has_sale: bool
 
     @property
     def units(self) -> int:
@@ -164,7 +174,8 @@ def _invoice(
     )
     account = _account(order, kind)
     asked = [] if items is None else list(_of_items(account, items))
-    checks.refuse([*_of_packages(order, number, first=first), *_of_rest(account), *asked])
+    number_and_rest = [*_of_packages(order, kind, number, first=first), *_of_rest(account)]
+    checks.refuse([*number_and_rest, *asked])
     left = {sku.id: sku.left for sku in account.skus.values()}
     wanted = left if items is None else items
     checks.refuse([*_of_last_cent(account, wanted)])
@@ -185,29 +196,34 @@ def _line(sku: _Sku, quantity: int, orders_api: OrdersApi) -> InvoiceItem:
 
 
 def _account(order: Order, kind: InvoiceType) -> _Account:
-    # Sales and returns are never netted (known issue 930491).
-    sold, done = _units(order, OUTPUT), _units(order, kind)
-    most = order.value if kind is OUTPUT else _cents(order, OUTPUT)
-    units: Counter[str] = Counter()
+    ledger = Ledger.of(order)
+    moved, may_move = ledger.moved(kind), ledger.pieces_left(kind)
     worth: Counter[str] = Counter()
     places: dict[str, int] = {}
     for place, line in enumerate(order.items):
         if line.quantity > 0:
             places.setdefault(line.id, place)
-            units[line.id] += line.quantity
             worth[line.id] += _worth(line)
     skus = {}
     for sku, place in places.items():
-        owned = units[sku] if kind is OUTPUT else min(units[sku], sold[sku])
+        units, begun = ledger.ordered[sku], moved.counted[sku]
+        left = min(may_move[sku], max(units - begun, 0))
         skus[sku] = _Sku(
             id=sku,
             place=place,
-            units=units[sku],
+            units=units,
             worth=worth[sku],
-            begun=done[sku],
-            left=max(owned - done[sku], 0),
+            begun=begun,
+            # Of what VTEX has made up lines for, nobody knows which units are left.
+            left=left if moved.is_certain else 0,
         )
-    return _Account(type=kind, cents=most - _cents(order, kind), skus=skus)
+    return _Account(
+        type=kind,
+        cents=ledger.cents_left(kind),
+        skus=skus,
+        is_certain=moved.is_certain,
+        has_sale=ledger.has_sale,
+    )
 
 
 def _worth(line: OrderItem) -> int:
@@ -219,70 +235,47 @@ def _worth(line: OrderItem) -> int:
     return max(price or 0, 0) * line.quantity
 
 
-def _packages(order: Order) -> Iterator[tuple[int, Package]]:
-    """Yield the invoices; a package with neither number nor value is none (known issue 412526)."""
-    for index, package in enumerate(order.packages or ()):
-        if package.invoice_number or package.invoice_value is not None:
-            yield index, package
-
-
-def _cents(order: Order, kind: InvoiceType) -> int:
-    return sum(p.invoice_value or 0 for _, p in _packages(order) if p.type == kind)
-
-
-def _units(order: Order, kind: InvoiceType) -> Counter[str]:
-    """Return the units by SKU, for VTEX mixes up lines with the same one (known issue 1008459)."""
-    found: Counter[str] = Counter()
-    for _, package in _packages(order):
-        for item in package.items if package.type == kind else ():
-            found[_sku_of(item, order) or ""] += item.quantity or 0
-    return found
-
-
-def _sku_of(item: PackageItem, order: Order) -> str | None:
-    """Return whose units it shows: OMS shows only the place of a line, and PII may show both."""
-    if any(line.id == item.id for line in order.items):
-        return item.id
-    place = item.item_index
-    if place is None or not 0 <= place < len(order.items):
-        return None
-    return order.items[place].id
-
-
 def _unclear(order: Order) -> Iterator[Problem]:
     """Yield what keeps an order from being reckoned with."""
+    if order.is_changing:
+        told = "a change of it is not finished: wait, and read it again for its new value"
+        yield from checks.problem("order-changing", "orderId", told)
     if order.packages is None:
         told = "is not in this answer; read the order again"
-        yield from checks.problem("not-shown", "packageAttachment.packages", told)
+        yield from checks.problem("order-unreadable", "packageAttachment.packages", told)
     if not order.items:
-        yield from checks.problem("not-shown", "items", "has no line; read the order again")
+        yield from checks.problem("order-unreadable", "items", "has no line; read the order again")
         return
-    for index, package in _packages(order):
-        for field, message in _unclear_in(package, order):
+    skus = Skus(order)
+    for index, package in invoices_of(order):
+        for field, message in _unclear_in(package, skus):
             where = f"packageAttachment.packages[{index}].{field}"
             advice = f"{message}, so what remains is not known; look at the order"
             yield from checks.problem("package-unclear", where, advice)
 
 
-def _unclear_in(package: Package, order: Order) -> Iterator[tuple[str, str]]:
-    if package.type not in set(InvoiceType):
+def _unclear_in(package: Package, skus: Skus) -> Iterator[tuple[str, str]]:
+    if kind_of(package) is None:
         yield "type", "is neither Output nor Input"
     if package.invoice_value is None:
         yield "invoiceValue", "is not shown"
     for place, item in enumerate(package.items):
-        if _sku_of(item, order) is None:
+        if skus.shown(item) is None:
             yield f"items[{place}]", "is no line of the order"
         if item.quantity is None or item.quantity < 0:
             yield f"items[{place}].quantity", "is no whole number"
 
 
-def _of_packages(order: Order, number: str, *, first: bool) -> Iterator[Problem]:
-    found = [package.type for _, package in _packages(order) if package.invoice_number == number]
-    if found:
-        told = f"stands on the order already, for an {found[0]}; take another"
-        yield from checks.problem("number-taken", "invoiceNumber", told)
-    sales = sum(package.type == OUTPUT for _, package in _packages(order))
-    if first and sales:
+def _of_packages(order: Order, kind: InvoiceType, number: str, *, first: bool) -> Iterator[Problem]:
+    found = [kind_of(package) for _, package in invoices_of(order)]
+    same = [kind_of(one) for _, one in invoices_of(order) if one.invoice_number == number]
+    if same:
+        of_sale = kind is INPUT and OUTPUT in same
+        told = f"stands on the order already, for an {same[0]}; take another"
+        code = "number-of-sale" if of_sale else "number-taken"
+        yield from checks.problem(code, "invoiceNumber", told)
+    if first and OUTPUT in found:
+        sales = found.count(OUTPUT)
         told = f"the order shows {sales} already; invoice_remaining makes one of what is left"
         yield from checks.problem("already-invoiced", "packageAttachment.packages", told)
 
@@ -292,38 +285,46 @@ def _of_rest(account: _Account) -> Iterator[Problem]:
         return
     if account.type is INPUT:
         told = "no cent of the order is invoiced and not returned yet"
-        yield from checks.problem("nothing-to-return", "invoiceValue", told)
+        if account.has_sale:
+            yield from checks.problem("return-above-sales", "invoiceValue", told)
+        else:
+            yield from checks.problem("return-without-sale", "type", told)
         return
     told = "no cent of the order's value is left to invoice"
     if account.units:
         told += f", but {account.units} units are on no invoice (known issue 646253): look at it"
-    yield from checks.problem("nothing-to-invoice", "invoiceValue", told)
+    yield from checks.problem("sale-above-order", "invoiceValue", told)
 
 
 def _of_items(account: _Account, items: Mapping[str, int]) -> Iterator[Problem]:
     if not isinstance(items, Mapping) or not items:
-        yield from checks.problem("no-items", "items", "must be quantities by SKU id, one at least")
+        yield from checks.problem("required", "items", "must be quantities by SKU id, one at least")
         return
+    above = "quantity-above-order" if account.type is OUTPUT else "quantity-above-sales"
     for index, (sku, quantity) in enumerate(items.items()):
-        yield from checks.whole(f"items[{index}].quantity", quantity, 1)
+        yield from checks.whole(f"items[{index}].quantity", quantity, 1, "quantity")
         if sku not in account.skus:
-            told = f"the order has no SKU {printable(str(sku), 40)!r} (SKU ids are text)"
-            yield from checks.problem("unknown-sku", f"items[{index}].id", told)
+            told = f"the order has no SKU {printable(str(sku), 60)!r} (SKU ids are text)"
+            yield from checks.problem("item-unknown", f"items[{index}].id", told)
         elif type(quantity) is int and quantity > account.skus[sku].left:
-            told = f"is {quantity} of SKU {sku}, of which {_what_is_left(account, sku)}"
-            yield from checks.problem("quantity-above", f"items[{index}].quantity", told)
+            told = (
+                f"is {quantity} of SKU {printable(sku, 60)}, of which {_what_is_left(account, sku)}"
+            )
+            yield from checks.problem(above, f"items[{index}].quantity", told)
 
 
 def _what_is_left(account: _Account, sku: str) -> str:
     left = account.skus[sku].left
+    if not account.is_certain and account.cents > 0:
+        makes = "invoice_remaining" if account.type is OUTPUT else "return_items without items"
+        return (
+            f"none is known to be left, though {account.cents} cents are: VTEX made up, or may "
+            f"have, the lines of an invoice without any (known issue 1163668); {makes} makes one "
+            "of these cents"
+        )
     if account.type is INPUT:
         return f"{left} are invoiced and not returned yet"
-    if account.units or account.cents < 1:
-        return f"{left} are not invoiced yet"
-    return (
-        f"none is left, though {account.cents} cents are: VTEX shows all lines for an invoice "
-        "without any (known issue 1163668); invoice_remaining makes one of these cents"
-    )
+    return f"{left} are not invoiced yet"
 
 
 def _of_last_cent(account: _Account, wanted: Mapping[str, int]) -> Iterator[Problem]:

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from vtex_invoice_async import preflight
 from vtex_invoice_async.errors import InvalidInvoice, Problem, printable
-from vtex_invoice_async.ledger import Ledger, is_return, sku_of
+from vtex_invoice_async.ledger import Ledger, Skus, is_return
 from vtex_invoice_async.models import (
     Invoice,
     InvoiceItem,
@@ -149,11 +149,11 @@ def _found(order: Order, invoice: Invoice, orders_api: OrdersApi) -> Found:
     yield from number
     if number:
         return  # what it comes to beside itself says nothing
-    skus = _Skus(order, orders_api)
+    named = _Named(order, invoice, orders_api)
     if invoice.type is InvoiceType.OUTPUT:
-        yield from _of_sale(ledger, invoice, skus)
+        yield from _of_sale(ledger, invoice, named)
     else:
-        yield from _of_return(order, ledger, invoice, skus)
+        yield from _of_return(order, ledger, invoice, named)
 
 
 def _of_status(order: Order, ledger: Ledger, invoice: Invoice) -> Found:
@@ -225,8 +225,8 @@ def _of_number(packages: Iterable[Package], invoice: Invoice) -> Found:
         yield "number-taken", "invoiceNumber", message
 
 
-def _of_sale(ledger: Ledger, invoice: Invoice, skus: _Skus) -> Found:
-    value, left = invoice.invoice_value, ledger.value - ledger.sold
+def _of_sale(ledger: Ledger, invoice: Invoice, named: _Named) -> Found:
+    value, left = invoice.invoice_value, ledger.cents_left(InvoiceType.OUTPUT)
     if value > left:
         told = f"the order is worth {ledger.value}, of which {ledger.sold} are invoiced"
         yield (
@@ -234,33 +234,29 @@ def _of_sale(ledger: Ledger, invoice: Invoice, skus: _Skus) -> Found:
             "invoiceValue",
             f"is above the {max(left, 0)} that are left: {told}",
         )
-    moved = ledger.sold_pieces
-    remaining = ledger.ordered - moved.counted
-    yield from _above("quantity-above-order", invoice, skus, remaining, "the order leaves")
-    pieces = skus.count(invoice)
-    is_known = moved.is_certain and None not in {skus.of(item) for item in invoice.items}
-    if is_known and invoice.items and value == left and remaining - pieces:
-        over = ", ".join(map(_told, sorted(remaining - pieces)[:5]))
+    remaining = ledger.pieces_left(InvoiceType.OUTPUT)
+    yield from _above("quantity-above-order", named, remaining, "the order leaves")
+    is_known = ledger.sold_pieces.is_certain and None not in named.skus
+    if is_known and named.skus and value == left and remaining - named.pieces:
+        over = ", ".join(map(_told, sorted(remaining - named.pieces)[:5]))
         message = f"settle the order's value, and leave pieces that nobody can invoice: SKU {over}"
         yield "items-left", "items", message
-    elif not moved.is_certain and pieces:
+    elif not ledger.sold_pieces.is_certain and named.pieces:
         yield "quantity-unknown", "items", _UNKNOWN
 
 
-def _of_return(order: Order, ledger: Ledger, invoice: Invoice, skus: _Skus) -> Found:
+def _of_return(order: Order, ledger: Ledger, invoice: Invoice, named: _Named) -> Found:
     if not ledger.has_sale:
         yield "return-without-sale", "type", "nothing of the order is invoiced: nothing can return"
         return
-    left = ledger.sold - ledger.returned
+    left = ledger.cents_left(InvoiceType.INPUT)
     if invoice.invoice_value > left:
         told = f"{ledger.sold} are invoiced and {ledger.returned} returned"
         message = f"is above the {max(left, 0)} that can return: {told}"
         yield "return-above-sales", "invoiceValue", message
-    sold, returned = ledger.sold_pieces, ledger.returned_pieces
-    # Of what VTEX has made up lines for, all that was ordered may have been sold.
-    most = sold.counted if sold.is_certain else ledger.ordered
-    yield from _above("quantity-above-sales", invoice, skus, most - returned.counted, "may return")
-    if skus.count(invoice) and not (sold.is_certain and returned.is_certain):
+    remaining = ledger.pieces_left(InvoiceType.INPUT)
+    yield from _above("quantity-above-sales", named, remaining, "may return")
+    if named.pieces and not (ledger.sold_pieces.is_certain and ledger.returned_pieces.is_certain):
         yield "quantity-unknown", "items", _UNKNOWN
     if order.status != OrderStatus.INVOICED and ledger.sold != ledger.value:
         told = f"only {ledger.sold} of the order's {ledger.value} are invoiced"
@@ -270,15 +266,13 @@ def _of_return(order: Order, ledger: Ledger, invoice: Invoice, skus: _Skus) -> F
 _UNKNOWN: Final = "cannot be counted: VTEX made up, or may have, the lines of an earlier invoice"
 
 
-def _above(code: str, invoice: Invoice, skus: _Skus, left: Counter[str], whose: str) -> Found:
+def _above(code: str, named: _Named, left: Counter[str], whose: str) -> Found:
     """Find each SKU of which there are more pieces than are left, where it stands first."""
-    over = skus.count(invoice) - left
-    for at, item in enumerate(invoice.items):
-        sku = skus.of(item)
+    over = named.pieces - left
+    for at, sku in enumerate(named.skus):
         if sku is not None and over.pop(sku, 0):
-            pieces = skus.count(invoice)[sku]
-            message = f"there are {pieces} of SKU {_told(sku)} in all, and {whose} {left[sku]}"
-            yield code, f"items[{at}].quantity", message
+            told = f"there are {named.pieces[sku]} of SKU {_told(sku)} in all"
+            yield code, f"items[{at}].quantity", f"{told}, and {whose} {left[sku]}"
 
 
 def _indexed(order: Order, item: InvoiceItem) -> InvoiceItem | None:
@@ -290,24 +284,19 @@ def _indexed(order: Order, item: InvoiceItem) -> InvoiceItem | None:
     return None if index is None else evolve(item, item_index=index)
 
 
-@frozen
-class _Skus:
-    """The SKUs that an invoice's items name; those that the order does not have are no matter here."""
+class _Named:
+    """What an invoice's items are taken for; those that the order does not have are no matter here."""
 
-    order: Order
-    orders_api: OrdersApi
-
-    def of(self, item: InvoiceItem) -> str | None:
-        """Return what VTEX takes the item for: it is sent its id, or its index."""
-        by_index = item.item_index is not None and self.orders_api is OrdersApi.PII
-        sku = sku_of(self.order, item.item_index if by_index else None, item.id)
-        return sku if any(line.id == sku for line in self.order.items) else None
-
-    def count(self, invoice: Invoice) -> Counter[str]:
-        """Return how many pieces there are of each."""
-        found: Counter[str] = Counter()
+    def __init__(self, order: Order, invoice: Invoice, orders_api: OrdersApi) -> None:
+        known = Skus(order)
+        self.pieces: Counter[str] = Counter()
+        """How many there are of each SKU."""
+        self.skus: list[str | None] = []
+        """That of each item."""
         for item in invoice.items:
-            sku = self.of(item)
+            # VTEX is sent its id, or its index.
+            by_index = item.item_index is not None and orders_api is OrdersApi.PII
+            sku = known.at(item.item_index) if by_index else known.known(item.id)
+            self.skus.append(sku)
             if sku is not None:
-                found[sku] += item.quantity
-        return found
+                self.pieces[sku] += item.quantity
