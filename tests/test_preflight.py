@@ -140,6 +140,20 @@ def test_a_line_of_a_return_is_known_by_what_is_sent() -> None:
     assert not list(refusals(invoice, OrdersApi.PII))
 
 
+def test_a_line_that_a_pii_row_names_by_its_sku_is_known_by_it() -> None:
+    items = [InvoiceItem(id="1", price=1, quantity=1) for _ in range(2)]
+    elsewhere = InvoiceItem(id="1", item_index=1, price=1, quantity=1)
+    sale, back = make_invoice(items=items), make_invoice(items=items, type=InvoiceType.INPUT)
+
+    told = [(found.code, found.field) for found in warnings("1-01", sale, OrdersApi.PII, None)]
+
+    assert ("line-twice", "items[1].id") in told
+    assert [p.field for p in refusals(back, OrdersApi.PII)] == ["items[1].id"]
+    # Which line the SKU alone means, only the order tells.
+    apart = make_invoice(items=[items[0], elsewhere], type=InvoiceType.INPUT)
+    assert not list(refusals(apart, OrdersApi.PII))
+
+
 def test_without_a_now_no_date_lies_ahead() -> None:
     late = make_invoice(issuance_date=datetime(9999, 12, 31, 23, tzinfo=UTC))
 

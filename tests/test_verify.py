@@ -57,6 +57,7 @@ ALL: Final = (("1234", 3), ("880", 3))
 SOLD: Final = package(OUTPUT, 10_000, *ALL)
 PART: Final = package(OUTPUT, 4_000, ("880", 1))
 INFERRED: Final = package(OUTPUT, 4_000, *ALL, items_inferred=True)
+NO_INVOICE: Final = package(OUTPUT, 0, ("880", 3), invoice_value=None, invoice_number=None)
 EARLY: Final = ("payment-pending", "payment-approved", "ready-for-handling", "window-to-cancel")
 BACK: Final = {"type": INPUT, "invoice_number": "R1"}
 
@@ -169,6 +170,10 @@ CASES: list[tuple[Order, Invoice, list[tuple[str, str]]]] = [
         sale(1, ("880", 3)),
         [UNKNOWN],
     ),
+    # What is no invoice (known issue 412526): no sale, and no pieces.
+    (order_of(NO_INVOICE), sale(10_000, *ALL), []),
+    (order_of(NO_INVOICE, status="handling"), sale(1, **BACK), [("return-without-sale", "type")]),
+    (order_of(NO_INVOICE, status="payment-pending"), sale(1), [("order-early", "orderId")]),
     # Returns.
     (order_of(), sale(1, **BACK), [("return-without-sale", "type")]),
     (order_of(package(INPUT, 1)), sale(1, **BACK), [("return-without-sale", "type")]),
@@ -228,10 +233,16 @@ def test_a_package_may_lack_the_id_or_the_index_of_its_lines() -> None:
     by_index = package(OUTPUT, 1, items=(PackageItem(item_index=1, quantity=2),))
     by_id = package(OUTPUT, 2, items=(PackageItem(id="880", quantity=1),))
     wrong = package(OUTPUT, 3, items=(PackageItem(item_index=7, id="880", quantity=1),))
+    # Of both, the SKU is that which counts: VTEX may name another line.
+    both = package(OUTPUT, 3, items=(PackageItem(item_index=0, id="880", quantity=3),))
+    other = package(OUTPUT, 3, items=(PackageItem(item_index=1, id="REF-880", quantity=3),))
 
     assert found(order_of(by_index, by_id), sale(1, ("880", 1))) == [QUANTITY]
     assert found(order_of(by_index), sale(1, ("880", 1))) == []
     assert found(order_of(by_index, wrong), sale(1, ("880", 1))) == [QUANTITY]
+    assert found(order_of(both), sale(1, ("880", 1))) == [QUANTITY]
+    assert found(order_of(other), sale(1, ("880", 1))) == [QUANTITY]
+    assert found(order_of(both), sale(1, ("1234", 3))) == []
 
 
 def test_an_index_is_that_of_the_first_line_of_its_sku() -> None:

@@ -135,6 +135,20 @@ def test_a_check_needs_an_open_client() -> None:
         VtexInvoiceClient(config).check(order, plain(order))
 
 
+@DIALECTS
+async def test_two_items_of_one_sku_are_one_line_in_every_dialect(orders_api: OrdersApi) -> None:
+    order = evolve(Sandbox(1).orders[0], status="handling")
+    items = [make_item(id=order.items[0].id, item_index=None, price=1) for _ in range(2)]
+    async with Sandbox([order]) as sandbox:
+        config = evolve(sandbox.config, orders_api=orders_api)
+        async with VtexInvoiceClient(config) as client:
+            back = codes(client, order, plain(order, items=items, type=INPUT))
+            sale = codes(client, order, plain(order, items=items))
+
+    assert "return-line-twice" in back
+    assert "line-twice" in sale
+
+
 async def test_what_is_no_order_or_no_invoice_is_refused(client: VtexInvoiceClient) -> None:
     order = Sandbox(1).orders[0]
     check: Any = client.check

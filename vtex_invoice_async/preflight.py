@@ -232,18 +232,23 @@ def _of_lines(invoice: Invoice, orders_api: OrdersApi) -> Found:
 def _lines_twice(invoice: Invoice, orders_api: OrdersApi | None) -> Iterator[tuple[str, str]]:
     """Yield the first line that names one of the order's a second time, and what to do about it."""
     # One that is told is enough: a place is found by reading the row again.
-    names: dict[str, list[object]] = {}
+    items = invoice.items
+    names: list[list[object]] = []
     if orders_api is not OrdersApi.PII:
-        names["id"] = [item.id for item in invoice.items]
-    if orders_api is None or orders_api is OrdersApi.PII:
-        names["itemIndex"] = [item.item_index for item in invoice.items]
-    for name, named in names.items():
+        names.append([item.id for item in items])
+    if orders_api is None:
+        names.append([item.item_index for item in items])
+    elif orders_api is OrdersApi.PII:
+        # Of an item that has only its SKU, the order tells the index: of one SKU, the same.
+        names.append([item.id if item.item_index is None else item.item_index for item in items])
+    for named in names:
         if len(set(named)) == len(named):
             continue
         first: dict[object, int] = {}
         for at, value in enumerate(named):
             known = first.setdefault(value, at)
             if value is not None and known != at:
+                name = "itemIndex" if isinstance(value, int) else "id"
                 yield (
                     f"items[{at}].{name}",
                     f"stands in items[{known}] too: add up their quantities",

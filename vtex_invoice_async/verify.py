@@ -8,7 +8,7 @@ to the order after it was read is not known here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -76,7 +76,8 @@ def check(
 
     An item whose line the order can tell by its SKU lacks no `itemIndex`.
     """
-    named = evolve(invoice, items=[_indexed(order, item) or item for item in invoice.items])
+    places = _places(order)
+    named = evolve(invoice, items=[_indexed(places, item) or item for item in invoice.items])
     # Of an item whose SKU the order does not have, that is said, and not that its index is missing.
     told = {f"items[{at}].itemIndex" for at, item in enumerate(named.items) if item.id is not None}
     lacking = (
@@ -85,7 +86,8 @@ def check(
         if not (problem.code == "missing" and problem.field in told)
     )
     return (
-        *preflight.check(order.order_id, invoice, orders_api, now),
+        # What is sent is looked at: two items of one SKU are one line.
+        *preflight.check(order.order_id, named, orders_api, now),
         *lacking,
         *verify(order, invoice, orders_api),
     )
@@ -97,10 +99,11 @@ def with_indexes(order: Order, invoice: Invoice) -> Invoice:
     Of several lines of one SKU it is the first: VTEX takes that one itself, whichever is meant
     (known issue 1008459). Raises `InvalidInvoice` where the order has no such line.
     """
+    places = _places(order)
     items: list[InvoiceItem] = []
     problems: list[Problem] = []
     for at, item in enumerate(invoice.items):
-        found = _indexed(order, item)
+        found = _indexed(places, item)
         if found is not None:
             items.append(found)
         elif item.id is None:
@@ -186,8 +189,9 @@ def _of_state(order: Order) -> Found:
 
 def _of_lines(order: Order, invoice: Invoice) -> Found:
     skus = [line.id for line in order.items]
+    known = frozenset(skus)
     for at, item in enumerate(invoice.items):
-        if item.id is not None and item.id not in skus:
+        if item.id is not None and item.id not in known:
             yield "item-unknown", f"items[{at}].id", _no_sku(item.id)
         elif item.item_index is not None and item.item_index >= len(skus):
             message = f"the order has {len(skus)} lines, from 0: correct it"
@@ -275,12 +279,19 @@ def _above(code: str, named: _Named, left: Counter[str], whose: str) -> Found:
             yield code, f"items[{at}].quantity", f"{told}, and {whose} {left[sku]}"
 
 
-def _indexed(order: Order, item: InvoiceItem) -> InvoiceItem | None:
+def _places(order: Order) -> Mapping[str, int]:
+    """Return the place of the first line of each SKU."""
+    places: dict[str, int] = {}
+    for at, line in enumerate(order.items):
+        places.setdefault(line.id, at)
+    return places
+
+
+def _indexed(places: Mapping[str, int], item: InvoiceItem) -> InvoiceItem | None:
     """Return an item with its index; None where the order does not tell it."""
     if item.item_index is not None:
         return item
-    found = (at for at, line in enumerate(order.items) if line.id == item.id)
-    index = next(found, None)
+    index = None if item.id is None else places.get(item.id)
     return None if index is None else evolve(item, item_index=index)
 
 
