@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from attrs import evolve
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
@@ -24,6 +24,7 @@ from vtex_invoice_async.billing import (
 from vtex_invoice_async.errors import InvalidInvoice
 
 Parts = Sequence[Mapping[str, int]]
+LAW: Final = settings(deadline=None)
 
 few, many = st.integers(1, 6), st.integers(1, 10**9)
 lines = st.builds(
@@ -119,6 +120,7 @@ def check_prices(made: Sequence[Invoice], order: Order, dialect: OrdersApi) -> N
     assert all(item.id and item.item_index == first(item.id) for item in items)
 
 
+@LAW
 @given(cut_orders, dialects, st.randoms(use_true_random=False))
 def test_parts_make_up_an_order_to_the_cent(
     cut: tuple[Order, Parts], dialect: OrdersApi, chance: random.Random
@@ -132,6 +134,7 @@ def test_parts_make_up_an_order_to_the_cent(
     check_prices(made, order, dialect)
 
 
+@LAW
 @given(orders().flatmap(lambda o: st.tuples(st.just(o), *[parts_of(ordered(o))] * 2)), dialects)
 def test_returns_make_up_what_was_sold_to_the_cent(
     cut: tuple[Order, Parts, Parts], dialect: OrdersApi
@@ -148,6 +151,7 @@ def test_returns_make_up_what_was_sold_to_the_cent(
     assert {invoice.type for invoice in made} == {InvoiceType.INPUT}
 
 
+@LAW
 @given(cut_orders, st.data())
 def test_more_parts_than_cents_are_refused_and_nothing_else_is(
     cut: tuple[Order, Parts], data: st.DataObject
@@ -162,6 +166,7 @@ def test_more_parts_than_cents_are_refused_and_nothing_else_is(
     assert {problem.code for problem in refused.value.problems} == {"value-too-small"}
 
 
+@LAW
 @given(cut_orders, st.data())
 def test_what_remains_after_anybodys_invoices_is_invoiced_to_the_cent(
     cut: tuple[Order, Parts], data: st.DataObject
@@ -180,6 +185,7 @@ def test_what_remains_after_anybodys_invoices_is_invoiced_to_the_cent(
     check_parts(made, parts[theirs:], left)
 
 
+@LAW
 @given(cut_orders)
 def test_a_part_is_worth_its_part(cut: tuple[Order, Parts]) -> None:
     order, parts = cut
@@ -204,6 +210,7 @@ MAKERS: list[Callable[[Order], Invoice]] = [
 
 
 @pytest.mark.parametrize("make", MAKERS)
+@LAW
 @given(strategies.orders)
 def test_any_order_gives_an_invoice_or_is_refused(
     make: Callable[[Order], Invoice], order: Order

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import pytest
 from attrs import evolve
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.billed import TWO, WHEN, inferred, ordered, refused, said, shown_with, sold
@@ -22,6 +22,7 @@ from vtex_invoice_async.rules import RULES
 from vtex_invoice_async.verify import check, verify, with_invoice
 
 OUTPUT, INPUT = InvoiceType.OUTPUT, InvoiceType.INPUT
+LAW: Final = settings(deadline=None)
 OWN = {"package-unclear", "already-invoiced", "value-too-small"}
 GENERAL = {"required", "whole-number", "range", "time-zone"}
 
@@ -43,6 +44,7 @@ def after(order: Order, invoice: Invoice, chance: random.Random) -> Order:
     return shown_with(order, invoice, chance)
 
 
+@LAW
 @given(
     orders().flatmap(lambda o: st.tuples(st.just(o), *[parts_of(ordered(o))] * 2)),
     dialects,
@@ -83,6 +85,7 @@ packages = st.builds(
 )
 
 
+@LAW
 @given(
     cut_orders,
     st.lists(packages, max_size=4),
@@ -94,15 +97,15 @@ def test_whatever_is_on_an_order_what_is_made_of_it_is_not_refused(
 ) -> None:
     order, parts = cut
     order = evolve(order, status="handling", packages=tuple(before))
-    made = {
+    makers: dict[str, Callable[[], Invoice]] = {
         "all": lambda: invoice_all(order, "N1", orders_api=dialect, **WHEN),
         "items": lambda: invoice_items(order, parts[0], "N1", orders_api=dialect, **WHEN),
         "rest": lambda: invoice_remaining(order, "N1", orders_api=dialect, **WHEN),
         "back": lambda: return_items(order, "N1", orders_api=dialect, **WHEN),
         "some back": lambda: return_items(order, "N1", parts[0], orders_api=dialect, **WHEN),
-    }[make]
+    }
     try:
-        invoice = made()
+        invoice = makers[make]()
     except InvalidInvoice as error:
         for problem in error.problems:
             assert problem.code in {*RULES, *OWN, *GENERAL}

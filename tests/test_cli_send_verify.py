@@ -239,6 +239,19 @@ async def test_an_order_that_cannot_be_read_is_a_bad_row(tmp_path: Path) -> None
         assert not sandbox.applied
 
 
+async def test_an_answer_about_another_order_says_which(tmp_path: Path) -> None:
+    other = '{"orderId": "SLR-v2-01", "value": 1, "packageAttachment": {"packages": []}}'
+    answer = Fault(do=Do.ANSWER, on="get_order", status=200, body=other, nth=(1,))
+    async with Sandbox(1, faults=[answer]) as sandbox:
+        path = file_of(tmp_path, [row(sandbox.orders[0])])
+
+        ended = await send(sandbox, path)
+
+        assert ended.code == 65
+        assert f"{path}:1:13: orderId: VTEX answers with order SLR-v2-01: if" in ended.stderr
+        assert not sandbox.applied
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_ends_the_reading_at_once(
     number: signal.Signals, code: int, tmp_path: Path

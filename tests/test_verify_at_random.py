@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import make_invoice, make_item
@@ -23,6 +23,7 @@ from vtex_invoice_async.sandbox.statuses import CANCELED
 from vtex_invoice_async.sandbox.statuses import EARLY as SANDBOX_EARLY
 from vtex_invoice_async.verify import check, verify, with_invoice
 
+LAW: Final = settings(deadline=None)
 AT: Final = datetime(2026, 1, 31, 18, 25, 43, tzinfo=UTC)
 STATUSES: Final = st.one_of(
     st.just("handling"),
@@ -94,6 +95,7 @@ def codes(order: Order, invoice: Invoice) -> set[str]:
     return {found.code for found in verify(order, invoice, OrdersApi.OMS)}
 
 
+@LAW
 @given(stories(), STRICT, st.sampled_from(OrdersApi), st.sampled_from((None, "change", "cancel")))
 def test_what_a_sandbox_refuses_is_refused_before_it_is_sent(
     story: tuple[Order, Sequence[Invoice]], rules: Rules, orders_api: OrdersApi, between: str | None
@@ -117,6 +119,7 @@ def test_what_a_sandbox_refuses_is_refused_before_it_is_sent(
         assert expects_no or not isinstance(answer, Refusal)
 
 
+@LAW
 @given(stories())
 def test_an_invoice_is_judged_after_another_as_on_the_order_that_shows_it(
     story: tuple[Order, Sequence[Invoice]],
@@ -135,6 +138,7 @@ def test_an_invoice_is_judged_after_another_as_on_the_order_that_shows_it(
             expected = with_invoice(expected, invoice)
 
 
+@LAW
 @given(stories())
 def test_an_order_made_to_fit_has_nothing_against_its_invoices(
     story: tuple[Order, Sequence[Invoice]],
@@ -150,6 +154,7 @@ def test_an_order_made_to_fit_has_nothing_against_its_invoices(
         order = with_invoice(order, invoice)
 
 
+@LAW
 @given(orders, st.sampled_from(OrdersApi), st.data())
 def test_whatever_an_order_says_a_check_ends_in_problems(
     order: Order, orders_api: OrdersApi, data: st.DataObject

@@ -11,7 +11,14 @@ from functools import partial
 
 from vtex_invoice_async.bulk import work_through
 from vtex_invoice_async.client import VtexInvoiceClient
-from vtex_invoice_async.errors import CallError, InvalidInvoice, OrderNotFound, Problem, RateLimited
+from vtex_invoice_async.errors import (
+    CallError,
+    InvalidInvoice,
+    OrderNotFound,
+    Problem,
+    RateLimited,
+    printable,
+)
 from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.plan import Asked, Plan
@@ -68,7 +75,8 @@ async def _look(
         found = _problem_of(error)
     else:
         if found.order_id != order_id:
-            message = "VTEX's answer is about another order; find out its id"
+            there = printable(found.order_id, 60)
+            message = f"VTEX answers with order {there}: if that is the one, give this id of it"
             found = RULES["order-unreadable"].problem("orderId", message)
     if isinstance(found, Problem):
         return [told for row in rows for told in plan.judge(row, [found])[1]]
