@@ -166,6 +166,22 @@ async def test_what_the_journal_has_is_not_read_again(sandbox: Sandbox, tmp_path
     assert set(sandbox.applied.values()) == {1}
 
 
+async def test_what_was_sent_a_moment_ago_counts_before_its_order_shows_it(tmp_path: Path) -> None:
+    late = Fault(do=Do.LAG, on="notify_invoice", seconds=600, nth=(1,))
+    async with Sandbox(1, faults=[late]) as sandbox:
+        (order,) = sandbox.orders
+        sale, journal = row(order), tmp_path / "j.db"
+        first = await send(sandbox, file_of(tmp_path, [sale]), "--journal", journal)
+        more = [sale, row(order, invoiceNumber="MORE"), returned(order)]
+
+        both = await send(sandbox, file_of(tmp_path, more), "--journal", journal, "--skip-invalid")
+
+    assert_counts(first, 0, planned=1, confirmed=1)
+    assert_counts(both, 3, planned=2, confirmed=2, already_confirmed=1, invalid=1)
+    assert "is above the 0 that are left" in both.stderr
+    assert "nothing can return" not in both.stderr
+
+
 async def test_what_was_rejected_is_looked_at_again(tmp_path: Path) -> None:
     async with Sandbox(2, early="refuse") as sandbox:
         orders = in_handling(sandbox)

@@ -1,7 +1,8 @@
 """A plan in the light of its orders: each is read once, before anything is sent.
 
-What the journal has begun is its business: its order shows it, or may, and it is not sent anew. But
-which lines it means has to be told all the same, or the journal could not know it again.
+What the journal has begun is its business: its order shows it, or may soon, and it is not sent anew.
+But which lines it means has to be told all the same, or the journal could not know it again, and what
+comes after it is looked at as if it had been taken.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ async def _look(
 ) -> Sequence[RowProblem]:
     begun = await journal.begun(order_id)
     asked = plan.of_order(order_id)
-    rows = [row for row in asked if row.by_sku or row.entry.invoice_number not in begun]
-    if not rows:
+    open_ = [row for row in asked if row.by_sku or row.entry.invoice_number not in begun]
+    if not open_:
         return ()
     found: Order | Problem
     try:
@@ -79,8 +80,8 @@ async def _look(
             message = f"VTEX answers with order {there}: if that is the one, give this id of it"
             found = RULES["order-unreadable"].problem("orderId", message)
     if isinstance(found, Problem):
-        return [told for row in rows for told in plan.judge(row, [found])[1]]
-    return list(_judged(plan, rows, begun, found))
+        return [told for row in open_ for told in plan.judge(row, [found])[1]]
+    return list(_judged(plan, asked, begun, found))
 
 
 def _problem_of(error: CallError) -> Problem:
@@ -97,6 +98,7 @@ def _problem_of(error: CallError) -> Problem:
 def _judged(
     plan: Plan, rows: Sequence[Asked], begun: frozenset[str], order: Order
 ) -> Iterator[RowProblem]:
+    shown = {package.invoice_number for package in order.packages or ()}
     for row in rows:
         is_begun = row.entry.invoice_number in begun
         invoice = row.entry.invoice
@@ -109,7 +111,7 @@ def _judged(
                 problems += error.problems
         is_sound, told = plan.judge(row, problems)
         yield from told
-        if is_sound and not is_begun:
+        if is_sound and row.entry.invoice_number not in shown:
             order = with_invoice(order, invoice)
 
 
