@@ -139,3 +139,8 @@ def test_what_the_caller_says_is_looked_at_first() -> None:
         ("time-zone", "issuanceDate"),
         ("order-unreadable", "packageAttachment.packages"),
     ]
+
+
+@pytest.mark.parametrize("word", ["oms", "pii", None])
+def test_a_dialect_is_no_text_for_prices_hang_on_it(word: Any) -> None:
+    assert refused(invoice_all, TWO, "NFe1", orders_api=word) == [("type", "orders_api")]
