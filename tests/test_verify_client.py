@@ -121,10 +121,12 @@ async def test_a_check_sends_nothing_and_goes_by_the_clock_of_its_client(
     arrived = len(sandbox.oracle.arrived)
 
     in_future = plain(order, issuance_date=client.now() + timedelta(days=9))
-    found = client.check(order, in_future)
+    found = codes(client, order, in_future)
+    by_now = codes(client, order, plain(order, issuance_date=client.now()))
 
     assert len(sandbox.oracle.arrived) == arrived
-    assert of_order(problem.code for problem in found) == set()
+    assert of_order(found) == set()
+    assert ("date-range" in found, "date-range" in by_now) == (True, False)
 
 
 def test_a_check_needs_an_open_client() -> None:
