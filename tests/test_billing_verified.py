@@ -141,17 +141,22 @@ def test_known_issue_1348894_the_value_of_a_change_is_waited_for() -> None:
     assert "read it again" in said(invoice_remaining, changing, "NFe1")
 
 
-def test_an_invoice_of_which_vtex_made_up_the_lines_leaves_no_units_to_name() -> None:
-    order = sold(TWO, 1_000, ("880", 1))
-    made_up = [evolve(package, items_inferred=True) for package in order.packages or ()]
-    order = evolve(order, packages=tuple(made_up))
+@pytest.mark.parametrize("inferred_", [True, False, None])
+def test_lines_that_are_shown_count_whoever_made_them_up(inferred_: bool | None) -> None:
+    """By VTEX's words it is their value that is inferred where `EnableInferItems` is true."""
+    order = sold(TWO, 1_198, ("880", 1))
+    shown = [evolve(package, items_inferred=inferred_) for package in order.packages or ()]
+    order = evolve(order, status="handling", packages=tuple(shown))
 
-    invoice = invoice_remaining(order, "NFe1", **WHEN)
+    part = invoice_items(order, {"880": 1, "1234": 1}, "NFe1", **WHEN)
+    back = return_items(order, "DEV1", **WHEN)
 
-    assert (invoice.invoice_value, invoice.items) == (4_990, ())
-    assert refused(invoice_items, order, {"1234": 1}, "NFe1") == [
+    assert refused(invoice_items, order, {"880": 2}, "NFe1") == [
         ("quantity-above-order", "items[0].quantity")
     ]
+    assert [(item.id, item.quantity) for item in back.items] == [("880", 1)]
+    for invoice in (part, back):
+        assert_taken(order, invoice, OrdersApi.OMS)
 
 
 def test_after_a_return_without_lines_the_rest_is_returned_without_any() -> None:

@@ -134,9 +134,6 @@ class _Account:
     type: InvoiceType
     cents: int
     skus: Mapping[str, _Sku]
-    is_certain: bool
-    """Whether it is known which units earlier ones have."""
-
     has_sale: bool
 
     @property
@@ -199,7 +196,9 @@ def _line(sku: _Sku, quantity: int, orders_api: OrdersApi) -> InvoiceItem:
 
 def _account(order: Order, kind: InvoiceType) -> _Account:
     ledger = Ledger.of(order)
-    moved, may_move = ledger.moved(kind), ledger.pieces_left(kind)
+    # Which lines VTEX has made up is not known, so those that it shows count.
+    sold, moved = ledger.sold_pieces.shown, ledger.moved(kind).shown
+    may_move = ledger.pieces_left(kind)
     worth: Counter[str] = Counter()
     places: dict[str, int] = {}
     for place, line in enumerate(order.items):
@@ -208,22 +207,20 @@ def _account(order: Order, kind: InvoiceType) -> _Account:
             worth[line.id] += _worth(line)
     skus = {}
     for sku, place in places.items():
-        units, begun = ledger.ordered[sku], moved.counted[sku]
-        left = min(may_move[sku], max(units - begun, 0))
+        units, begun = ledger.ordered[sku], moved[sku]
+        owned = units if kind is OUTPUT else min(units, sold[sku])
         skus[sku] = _Sku(
             id=sku,
             place=place,
             units=units,
             worth=worth[sku],
             begun=begun,
-            # Of what VTEX has made up lines for, nobody knows which units are left.
-            left=left if moved.is_certain else 0,
+            left=min(max(owned - begun, 0), may_move[sku]),
         )
     return _Account(
         type=kind,
         cents=ledger.cents_left(kind),
         skus=skus,
-        is_certain=moved.is_certain,
         has_sale=ledger.has_sale,
     )
 
@@ -317,12 +314,11 @@ def _of_items(account: _Account, items: Mapping[str, int]) -> Iterator[Problem]:
 
 def _what_is_left(account: _Account, sku: str) -> str:
     left = account.skus[sku].left
-    if not account.is_certain and account.cents > 0:
+    if account.cents > 0 and not account.units:
         makes = "invoice_remaining" if account.type is OUTPUT else "return_items without items"
         return (
-            f"none is known to be left, though {account.cents} cents are: VTEX made up, or may "
-            f"have, the lines of an invoice without any (known issue 1163668); {makes} makes one "
-            "of these cents"
+            f"none is left, though {account.cents} cents are: VTEX shows all lines for an invoice "
+            f"without any (known issue 1163668); {makes} makes one of these cents"
         )
     if account.type is INPUT:
         return f"{left} are invoiced and not returned yet"

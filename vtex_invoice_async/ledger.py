@@ -7,7 +7,7 @@ attribute one that stands on two lines to the wrong one (known issue 1008459).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
@@ -72,6 +72,9 @@ class Pieces:
     is_certain: bool
     """Whether there are no others."""
 
+    shown: Counter[str]
+    """What the order shows of them, made up or not: at least those that are counted."""
+
 
 @frozen(kw_only=True)
 class Ledger:
@@ -126,27 +129,30 @@ class Ledger:
 
 def _pieces(order: Order, skus: Skus, packages: Iterable[Package]) -> Pieces:
     counted: Counter[str] = Counter()
+    all_shown: Counter[str] = Counter()
     is_certain = True
     for package in packages:
-        found = _moved(order, skus, package)
-        is_certain = is_certain and found is not None
-        counted.update(found or {})
-    return Pieces(counted=counted, is_certain=is_certain)
+        shown, is_clear = _shown(skus, package)
+        # For an invoice without items VTEX makes up lines, all those of the order: only OMS has a
+        # word that may say so.
+        is_made_up = package.items_inferred or not package.items
+        if is_made_up or (package.items_inferred is None and shown == skus.ordered):
+            is_clear = package.invoice_value == order.value
+            shown = skus.ordered if is_clear else shown
+        is_certain = is_certain and is_clear
+        counted.update(shown if is_clear else {})
+        all_shown.update(shown)
+    return Pieces(counted=counted, is_certain=is_certain, shown=all_shown)
 
 
-def _moved(order: Order, skus: Skus, package: Package) -> Mapping[str, int] | None:
-    """Return the pieces that an invoice moved; None where VTEX made its lines up, or may have.
-
-    For an invoice without items it shows all the lines of the order, which only OMS owns up to.
-    """
-    is_whole = package.invoice_value == order.value
+def _shown(skus: Skus, package: Package) -> tuple[Counter[str], bool]:
+    """Return the pieces on an invoice's lines, and whether each line tells its own."""
     found: Counter[str] = Counter()
+    is_clear = True
     for item in package.items:
         sku = skus.shown(item)
         if sku is None or item.quantity is None or item.quantity < 0:
-            return None
-        found[sku] += item.quantity
-    is_made_up = package.items_inferred or not package.items
-    if is_made_up or (package.items_inferred is None and found == skus.ordered):
-        return skus.ordered if is_whole else None
-    return found
+            is_clear = False
+        else:
+            found[sku] += item.quantity
+    return found, is_clear

@@ -162,7 +162,11 @@ def _found(order: Order, invoice: Invoice, orders_api: OrdersApi) -> Found:
 def _of_status(order: Order, ledger: Ledger, invoice: Invoice) -> Found:
     status = order.status
     if status in _CANCELED:
-        yield "order-canceled", "orderId", f"is {status}: VTEX takes no invoice of it"
+        yield (
+            "order-canceled",
+            "orderId",
+            f"is {status}: VTEX takes no invoice of it, so leave it out",
+        )
     elif invoice.type is InvoiceType.OUTPUT and status in _EARLY and not ledger.has_sale:
         advice = "start its handling first"
         if status != OrderStatus.READY_FOR_HANDLING:
@@ -199,7 +203,11 @@ def _of_lines(order: Order, invoice: Invoice) -> Found:
         elif None not in (item.id, item.item_index) and item.id != skus[item.item_index or 0]:
             there = _told(skus[item.item_index or 0])
             message = f"line {item.item_index} of the order is SKU {there}"
-            yield "item-contrary", f"items[{at}].itemIndex", f"{message}, and id {_told(item.id)}"
+            yield (
+                "item-contrary",
+                f"items[{at}].itemIndex",
+                f"{message}, and id {_told(item.id)}: correct one of them",
+            )
 
 
 def _told(sku: str | None) -> str:
@@ -243,7 +251,7 @@ def _of_sale(ledger: Ledger, invoice: Invoice, named: _Named) -> Found:
     is_known = ledger.sold_pieces.is_certain and None not in named.skus
     if is_known and named.skus and value == left and remaining - named.pieces:
         over = ", ".join(map(_told, sorted(remaining - named.pieces)[:5]))
-        message = f"settle the order's value, and leave pieces that nobody can invoice: SKU {over}"
+        message = f"leave pieces over, and no value to invoice them: put SKU {over} on it too"
         yield "items-left", "items", message
     elif not ledger.sold_pieces.is_certain and named.pieces:
         yield "quantity-unknown", "items", _UNKNOWN
@@ -251,7 +259,11 @@ def _of_sale(ledger: Ledger, invoice: Invoice, named: _Named) -> Found:
 
 def _of_return(order: Order, ledger: Ledger, invoice: Invoice, named: _Named) -> Found:
     if not ledger.has_sale:
-        yield "return-without-sale", "type", "nothing of the order is invoiced: nothing can return"
+        yield (
+            "return-without-sale",
+            "type",
+            "nothing of the order is invoiced, so nothing can return: invoice it first",
+        )
         return
     left = ledger.cents_left(InvoiceType.INPUT)
     if invoice.invoice_value > left:
@@ -264,10 +276,14 @@ def _of_return(order: Order, ledger: Ledger, invoice: Invoice, named: _Named) ->
         yield "quantity-unknown", "items", _UNKNOWN
     if order.status != OrderStatus.INVOICED and ledger.sold != ledger.value:
         told = f"only {ledger.sold} of the order's {ledger.value} are invoiced"
-        yield "return-too-early", "type", f"{told}: VTEX would keep the return, and refund nothing"
+        yield (
+            "return-too-early",
+            "type",
+            f"{told}: VTEX would keep the return and refund nothing; invoice the rest first",
+        )
 
 
-_UNKNOWN: Final = "cannot be counted: VTEX made up, or may have, the lines of an earlier invoice"
+_UNKNOWN: Final = "cannot be counted, for VTEX made up the lines of an earlier invoice, or may have: count yourself"
 
 
 def _above(code: str, named: _Named, left: Counter[str], whose: str) -> Found:
