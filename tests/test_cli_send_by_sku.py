@@ -87,7 +87,7 @@ async def test_without_its_order_a_row_needs_indexes(tmp_path: Path) -> None:
 
     assert ended.code == 65
     assert f"{path}:1:" in ended.stderr
-    assert "items[0].itemIndex: is missing: give" in ended.stderr
+    assert "items[0].itemIndex: is missing: with --verify " in ended.stderr
     assert "--verify" in ended.stderr
     assert not sandbox.applied
 

@@ -166,6 +166,33 @@ def test_an_invoice_that_is_not_in_one_place_is_not_sent() -> None:
     ]
 
 
+@pytest.mark.parametrize("stray", ["v5lux-01;;;;;;B;1;1", "v5lux-01;Output;;;;;B;1;1"])
+def test_an_item_that_lies_apart_keeps_back_each_invoice_of_its_order(stray: str) -> None:
+    again, other = OWN.replace("NFe1", "NFe2"), OWN.replace("lux-01", "lux-02")
+    rows = table(f"{OWN};A;1;1", f"{other};A;1;1", stray, f"{again};C;1;1")
+
+    with Plan(OMS) as plan:
+        refused = [f for f in plan.take(rows) if f.problem.severity == "refuse"]
+        left = [entry.order_id for entry in plan.entries()]
+
+    assert (plan.planned, plan.invalid, left) == (1, 3, ["v5lux-02"])
+    assert [str(found) for found in refused] == [
+        "4:3: invoiceNumber: is missing: the rows of an invoice follow each other, or name it",
+        "2:1: line 4 may be a part of this invoice",
+        "5:1: line 4 may be a part of this invoice",
+    ]
+
+
+def test_an_invoice_that_lacks_its_number_is_no_part_of_another() -> None:
+    other = OWN.replace("lux-01", "lux-02")
+    rows = table(f"{OWN};A;1;1", f"{other};A;1;1", f"{OWN.replace('NFe1', '')};B;1;1")
+
+    with Plan(OMS) as plan:
+        told_of = [found.line for found in plan.take(rows) if found.problem.severity == "refuse"]
+
+    assert (plan.planned, plan.invalid, told_of) == (2, 1, [4])
+
+
 DIFFERS = [
     (f"{OWN.replace('2499', '2500')};B;1;1", 4, "invoiceValue"),
     (f"{OWN.replace('Output', 'Input')};B;1;1", 2, "type"),

@@ -26,7 +26,8 @@ CREATE TABLE entry (
   key BLOB NOT NULL UNIQUE,
   order_id TEXT, invoice_number TEXT, type TEXT, value INTEGER, body BLOB,
   by_sku INTEGER, places BLOB
-)
+);
+CREATE TABLE stray (order_id TEXT NOT NULL, file TEXT, line INTEGER NOT NULL)
 """
 
 _ENTRY: Final = "line, order_id, invoice_number, type, value, body"
@@ -35,6 +36,8 @@ _ENTRY: Final = "line, order_id, invoice_number, type, value, body"
 _ORDERS: Final = """
 SELECT order_id FROM entry WHERE body IS NOT NULL GROUP BY order_id ORDER BY min(seq)
 """
+
+_BY_ORDER: Final = "CREATE INDEX IF NOT EXISTS by_order ON entry (order_id)"
 
 # The first row of a number, and each later one for another order.
 _TWICE: Final = """
@@ -46,6 +49,15 @@ JOIN entry AS first ON first.seq = number.seq
 JOIN entry AS later ON later.invoice_number = number.invoice_number
 WHERE later.body IS NOT NULL AND later.order_id <> first.order_id
 ORDER BY later.seq
+"""
+
+
+# Each sound invoice of an order that has a row of nobody knows which; the first such row is told.
+_BESIDE_STRAYS: Final = """
+SELECT entry.seq, entry.file, coalesce(entry.line_in_file, entry.line),
+  stray.file, min(stray.line)
+FROM stray CROSS JOIN entry ON entry.order_id = stray.order_id
+WHERE entry.body IS NOT NULL GROUP BY entry.seq ORDER BY entry.seq
 """
 
 
@@ -88,10 +100,11 @@ class Plan:
         self.duplicates = 0
         """Rows that repeat another one to the letter; the invoice is sent once."""
         self._strict = strict
+        self._strays = 0
         # It is used by one thread at a time: first by who reads the file, then by the journal's.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA cache_size = -32768")
-        self._database.execute(_SCHEMA)
+        self._database.executescript(_SCHEMA)
         # What is never committed needs no sync.
         self._database.execute("BEGIN")
 
@@ -103,6 +116,10 @@ class Plan:
                 yield from row.problems
                 if row.key is not None:
                     yield from self._enter(row, row.key, None)
+                elif row.stray_of is not None:
+                    self._strays += 1
+                    values = (row.stray_of, row.file, row.line)
+                    self._database.execute("INSERT INTO stray VALUES (?, ?, ?)", values)
             elif self._strict and row.warnings:
                 self.invalid += 1
                 yield from map(_refused, row.warnings)
@@ -110,6 +127,8 @@ class Plan:
             else:
                 yield from row.warnings
                 yield from self._enter(row, row.key, self._entry(row))
+        if self._strays:
+            yield from self._beside_strays()
         yield from self._numbers_twice()
 
     def add(self, job: InvoiceJob, line: int) -> Iterator[RowProblem]:
@@ -133,7 +152,7 @@ class Plan:
 
     def orders(self) -> Iterator[str]:
         """Yield each order that has a sound invoice, in the order of the source."""
-        self._database.execute("CREATE INDEX IF NOT EXISTS by_order ON entry (order_id)")
+        self._database.execute(_BY_ORDER)
         for (order_id,) in self._database.execute(_ORDERS):
             yield order_id
 
@@ -247,6 +266,16 @@ class Plan:
         self.invalid += is_sound
         self.planned -= is_sound
         self._database.execute("UPDATE entry SET body = NULL WHERE seq = ?", (seq,))
+
+    def _beside_strays(self) -> Iterator[RowProblem]:
+        """Refuse each invoice that may lack a row, for the row does not say whose it is."""
+        self._database.execute(_BY_ORDER)
+        for seq, file, line, stray_file, stray_line in self._database.execute(_BESIDE_STRAYS):
+            where = _named(stray_file, stray_line, file, is_alone=False)
+            message = f"{where} may be a part of this invoice"
+            self._spoil(seq, is_sound=True)
+            problem = Problem(code="line", field="", message=message)
+            yield RowProblem(file=file, line=line, column=1, problem=problem)
 
     def _numbers_twice(self) -> Iterator[RowProblem]:
         """Warn of numbers that stand on several orders."""

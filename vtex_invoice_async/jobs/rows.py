@@ -78,6 +78,9 @@ class BadRow:
     key: bytes | None = None
     """Names what it is about, where that much can be read."""
 
+    stray_of: str | None = None
+    """The order of which it may be a part of some invoice, for it does not say of which."""
+
 
 @frozen(kw_only=True)
 class Row:
@@ -213,7 +216,8 @@ def _advised(problem: Problem) -> Problem:
     if problem.code != "missing" or not problem.field.endswith(".itemIndex"):
         return problem
     advice = (
-        "is missing: give the line's place on the order, from 0, or its SKU as id with --verify"
+        "is missing: with --verify the order tells it by the SKU in id; "
+        "without, give the line's place on the order, from 0"
     )
     return evolve(problem, message=advice)
 

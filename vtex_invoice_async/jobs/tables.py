@@ -52,6 +52,9 @@ _MOST_DIGITS: Final = 16
 _NO_UTF_8: Final = re.compile("[\udc80-\udcff]")
 """What `surrogateescape` makes of a byte that is not UTF-8; UTF-8 itself has none of it."""
 
+_NAMING: Final = frozenset({"invoiceNumber", "invoiceValue"})
+"""Where a row has neither, it begins no invoice."""
+
 _ITEM: Final = re.compile(r"items\[(\d{1,9})\]\.?(.*)", re.DOTALL)
 
 
@@ -313,6 +316,8 @@ class _Begun:
             told = tuple(self.problems[:MOST_TOLD])
             return BadRow(file=self._file, line=self._line, problems=told, key=key)
         if self._items:
+            if not _NAMING & document.keys():
+                return self._stray(document.get("orderId"))
             document["items"] = self._items
         return _TableInvoice(
             file=self._file,
@@ -321,6 +326,15 @@ class _Begun:
             columns=self._columns,
             lines=self._lines,
         )
+
+    def _stray(self, order_id: Json) -> BadRow:
+        """Return an item that may be of an invoice whose rows ended before, or have yet to come."""
+        message = "is missing: the rows of an invoice follow each other, or name it"
+        problem = Problem(code="required", field="invoiceNumber", message=message)
+        column = self._columns.invoice_number + 1
+        told = RowProblem(file=self._file, line=self._line, column=column, problem=problem)
+        stray_of = order_id if isinstance(order_id, str) else None
+        return BadRow(file=self._file, line=self._line, problems=(told,), stray_of=stray_of)
 
     def _refuse(self, message: str) -> None:
         problem = Problem(code="line", field="", message=message)
