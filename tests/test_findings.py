@@ -54,9 +54,20 @@ lines = rows.map(lambda row: json.dumps(row).encode()) | st.sampled_from(
 files = st.lists(st.lists(lines, max_size=6).map(b"\n".join), min_size=1, max_size=3)
 
 
-def kind_of(told: RowProblem) -> tuple[str, str, str]:
+Kind = tuple[str, str, str, str]
+
+
+def kind_of(told: RowProblem) -> Kind:
     problem = told.problem
-    return problem.severity, problem.code, re.sub(r"\[[0-9]+\]", "[]", problem.field)
+    return kind(problem.severity, problem.code, problem.field, problem.message, problem.source)
+
+
+def kind(
+    severity: str, code: str, field: str, message: str, source: str | None, *_: object
+) -> Kind:
+    """What is wrong with a line as a whole is of one kind where it is said in the same words."""
+    words = "" if field or source else re.sub("[0-9]+|'[^']*'", "", message)
+    return severity, code, re.sub(r"\[[0-9]+\]", "[]", field), words
 
 
 def columns_of(told: RowProblem, only: str) -> tuple[Any, ...]:
@@ -119,8 +130,8 @@ def test_the_kinds_add_up_to_what_a_plan_yields(paths: list[str], strict: bool) 
     assert len(counts) == len(groups) == sum(kinds for kinds, _ in totals)
     assert sum(count for _, count in totals) == len(told)
     for group in groups:
-        (kind,) = set(map(kind_of, group.first))
-        assert group.field == kind[2]
+        (one,) = set(map(kind_of, group.first))
+        assert group.field == one[2]
         assert len(group.first) == min(2, group.count)
 
 
@@ -132,15 +143,15 @@ def test_json_lines_hold_each_problem_once_and_in_order(paths: list[str], strict
 
     found = [tuple(json.loads(line).values()) for line in raw.splitlines()]
     assert Counter(found) == Counter(columns_of(one, paths[0]) for one in told)
-    kinds = [(row[0], row[1], re.sub(r"\[[0-9]+\]", "[]", row[2])) for row in found]
+    kinds = [kind(*row) for row in found]
     counts = Counter(kinds)
-    order = sorted(counts, key=lambda kind: (kind[0] == "warn", -counts[kind], kind[1], kind[2]))
+    order = sorted(counts, key=lambda one: (one[0] == "warn", -counts[one], *one[1:]))
     assert each(kinds) == order
-    for kind in counts:
+    for one in counts:
         places = [
             (paths.index(row[5]), row[6], row[7])
             for row, its in zip(found, kinds, strict=True)
-            if its == kind
+            if its == one
         ]
         assert places == sorted(places)
     assert code == (0 if is_sound else 65)
@@ -182,3 +193,17 @@ def test_of_many_all_are_kept_in_the_order_of_reading() -> None:
     assert (refused.count, refused.field) == (count, "items[].price")
     everything = list(many(count))
     assert told == everything[::2] + everything[1::2]
+
+
+def test_of_lines_that_are_bad_in_two_ways_both_are_told() -> None:
+    messages = ["line 3 may be a part of it", "the row has 1 cell", "line 8 may be a part of it"]
+    found = [
+        RowProblem(line=n, column=1, problem=Problem(code="line", field="", message=message))
+        for n, message in enumerate(messages, 1)
+    ]
+
+    with Findings() as findings:
+        findings.keep(found)
+        groups = list(findings.groups("refuse", 9))
+
+    assert [[told.line for told in group.first] for group in groups] == [[1, 3], [2]]

@@ -16,14 +16,16 @@ from vtex_invoice_async.preflight import Severity
 __all__ = ["Findings", "Group"]
 
 _INDEX = re.compile(r"\[\d+\]")
+_PARTICULAR = re.compile(r"\d+|'[^']*'")
+"""What differs between two messages of one kind."""
 
 # A file has its place in the order of reading; the key of a finding is the order in which it is told.
 _SCHEMA: Final = """
 CREATE TABLE kind (
   kind INTEGER PRIMARY KEY,
-  severity TEXT NOT NULL, code TEXT NOT NULL, field TEXT NOT NULL,
+  severity TEXT NOT NULL, code TEXT NOT NULL, field TEXT NOT NULL, trouble TEXT NOT NULL,
   count INTEGER NOT NULL,
-  UNIQUE (severity, code, field)
+  UNIQUE (severity, code, field, trouble)
 );
 CREATE TABLE file (file INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE finding (
@@ -35,12 +37,12 @@ CREATE TABLE finding (
 """
 
 _KIND: Final = """
-INSERT INTO kind (severity, code, field, count) VALUES (?, ?, ?, 1)
+INSERT INTO kind (severity, code, field, trouble, count) VALUES (?, ?, ?, ?, 1)
 ON CONFLICT DO UPDATE SET count = count + 1 RETURNING kind
 """
 
 _KINDS: Final = """
-SELECT kind, code, field, count FROM kind WHERE severity = ? ORDER BY count DESC, code, field
+SELECT kind, code, field, count FROM kind WHERE severity = ? ORDER BY count DESC, code, field, trouble
 """
 
 _FOUND: Final = """
@@ -54,7 +56,10 @@ _ALL: Final = -1
 
 @frozen(kw_only=True)
 class Group:
-    """What is wrong in one way: of one severity and code, and in one field whatever its index."""
+    """What is wrong in one way: of one severity and code, and in one field whatever its index.
+
+    What is wrong with a row or file as a whole has no field, and is told apart by what it says.
+    """
 
     field: str
     """`items[].price`."""
@@ -115,7 +120,8 @@ class Findings:
             self._file = told.file
             self._files += 1
             self._database.execute("INSERT INTO file VALUES (?, ?)", (self._files, told.file))
-        kind = (problem.severity, problem.code, _INDEX.sub("[]", problem.field))
+        trouble = "" if problem.field or problem.source else _PARTICULAR.sub("", problem.message)
+        kind = (problem.severity, problem.code, _INDEX.sub("[]", problem.field), trouble)
         ((number,),) = self._database.execute(_KIND, kind)
         place = (self._files, told.line, told.column, self.count)
         self._database.execute(
