@@ -96,6 +96,17 @@ async def test_a_file_of_a_header_is_empty(name: str, tmp_path: Path) -> None:
     assert "There is nothing to send" in ended.stderr
 
 
+@pytest.mark.parametrize("name", ["a.xlsx", "A.XLS", "a.ods"])
+async def test_a_workbook_is_told_once_and_what_to_do(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04\n\xff\n\xff\n")
+
+    ended = await run("send", path, "--sandbox", "--json")
+
+    summed(ended, planned=0, invalid=1, exit_code=65)
+    assert f"{path}:1:1: the file is a workbook by its name; save it as CSV UTF-8" in ended.stderr
+
+
 async def test_a_file_is_not_what_its_name_says(tmp_path: Path) -> None:
     rows = made_up_rows(1)
     for name, content, words in (

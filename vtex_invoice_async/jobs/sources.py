@@ -18,7 +18,7 @@ from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.csv_files import read_csv
 from vtex_invoice_async.jobs.lines import read_lines
 from vtex_invoice_async.jobs.order_ids import order_ids_from
-from vtex_invoice_async.jobs.rows import BadRow, Row, Written, row_of
+from vtex_invoice_async.jobs.rows import BadRow, Row, Written, broken_row, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["FORMATS", "named", "read", "read_json_lines"]
@@ -63,6 +63,9 @@ _SUFFIXES: Final[Mapping[str, str]] = {
     ".zip": "nfe",
 }
 
+_WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
+"""What a spreadsheet writes unless it is told otherwise."""
+
 FORMATS: Final = (*_READERS, "nfe")
 """What a file may be."""
 
@@ -93,6 +96,10 @@ def read(
             yield from read_notes(path, orders_api, check)
             continue
         name = named(path) if len(paths) > 1 else None
+        if format_ is None and Path(path).suffix.lower() in _WORKBOOKS:
+            message = "the file is a workbook by its name; save it as CSV UTF-8"
+            yield broken_row(name, 1, 1, message)
+            continue
         with _opened(path) as file:
             rows = _READERS[formats[path]](file, name, orders_api)
             yield from _rows(rows, check)
