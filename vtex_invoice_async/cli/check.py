@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vtex_invoice_async.cli.display import stderr, stdout
+from vtex_invoice_async.cli.problems import tell_nothing
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.cli.spreadsheet import write_csv
 from vtex_invoice_async.config import orders_api_of
@@ -80,7 +81,7 @@ def run_check(options: CheckOptions) -> int:
     if not options.quiet:
         console.print(_summed_up(plan))
     if not plan.planned:
-        console.print("There is nothing to send: no line holds a sound invoice.")
+        tell_nothing(plan, options.files, console)
     if not is_told:
         return Exit.DISK
     return Exit.BAD_INPUT if plan.invalid or not plan.planned else Exit.CONFIRMED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -12,9 +12,10 @@ from typing import BinaryIO, Final
 from rich.console import Console
 
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import RowProblem
 
-__all__ = ["Teller", "opened", "tell_problems", "tell_unsent"]
+__all__ = ["Teller", "opened", "tell_nothing", "tell_problems", "tell_unsent"]
 
 SHOWN_PROBLEMS: Final = 50
 
@@ -71,3 +72,11 @@ def tell_unsent(invalid: int, console: Console) -> None:
         f"Nothing was sent. Rows that cannot be sent: {invalid:,}. "
         "Correct them, or send the others with --skip-invalid."
     )
+
+
+def tell_nothing(plan: Plan, paths: Sequence[str], console: Console) -> None:
+    """Say that there is no sound invoice; where a folder has none at all, what is read of it."""
+    more = ""
+    if not plan.invalid and any(Path(path).is_dir() for path in paths):
+        more = " Of a folder its own .xml and .zip files are read, and none in folders within it."
+    console.print(f"There is nothing to send: no sound invoice was found.{more}")

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from vtex_invoice_async.cli.display import stderr, ticker
 from vtex_invoice_async.cli.journal import path_of
-from vtex_invoice_async.cli.problems import Teller, tell_problems, tell_unsent
+from vtex_invoice_async.cli.problems import Teller, tell_nothing, tell_problems, tell_unsent
 from vtex_invoice_async.cli.sandbox import orders_for
 from vtex_invoice_async.cli.work import WorkOptions, work
 from vtex_invoice_async.client import VtexInvoiceClient
@@ -106,7 +106,7 @@ def _may_be_sent(plan: Plan, options: SendOptions, console: Console) -> bool:
         tell_unsent(plan.invalid, console)
         return False
     if not plan.planned:
-        console.print("There is nothing to send: no line holds a sound invoice.")
+        tell_nothing(plan, options.files, console)
         return False
     return True
 

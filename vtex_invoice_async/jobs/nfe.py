@@ -30,6 +30,7 @@ TEST: Final = "2"
 COMPLEMENT, ADJUSTMENT, RETURN = "2", "3", "4"
 
 _CODE: Final = re.compile(r"\d{3}", re.ASCII)
+_NO_PROTOCOL: Final = "the note has no protocol of SEFAZ's that says its cStat; give the nfeProc that has SEFAZ's answer"
 _ITEM: Final = re.compile(r"items\[(\d+)\](?:\.(\w+))?")
 _PROTOCOL: Final = f"{PROCESSED}/protNFe/infProt"
 
@@ -191,7 +192,7 @@ def _standing(content: Content | None, canceled: Container[str | None]) -> Itera
         message = "this note was canceled by an event that is among these files"
         yield RULES["note-canceled"].problem("", message)
     if code is None:
-        yield unauthorised.problem("", "the note has no protocol of SEFAZ's that says its cStat")
+        yield unauthorised.problem("", _NO_PROTOCOL)
     elif code not in AUTHORISED:
         told = code if _CODE.fullmatch(code) else "something else"
         message = (
