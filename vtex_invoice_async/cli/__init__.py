@@ -92,7 +92,7 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 @work_options
 @resend_option
 @click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
-@click.option("--strict", is_flag=True, help="Take a row with a warning for a bad one.")
+@click.option("--strict", is_flag=True, help="Refuse a row with a warning, too.")
 @click.option(
     "--verify",
     is_flag=True,
@@ -105,7 +105,7 @@ def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
 )
 @click.pass_context
 def send(context: click.Context, /, **_: object) -> int:
-    """Send the invoices of FILES; `-` is standard input, a folder or zip is one of NF-e.
+    """Send the invoices of FILES. `-` is standard input, a folder or zip is one of NF-e.
 
     All of it is checked before the first invoice is sent. The journal keeps what became of
     each: what it has confirmed is not sent again.
@@ -118,11 +118,11 @@ def send(context: click.Context, /, **_: object) -> int:
 @main.command()
 @source_options
 @account_options
-@click.option("--strict", is_flag=True, help="Take a row with a warning for a bad one.")
+@click.option("--strict", is_flag=True, help="Refuse a row with a warning, too.")
 @click.option(
     "--verify",
     is_flag=True,
-    help="Take rows that only an order completes, as `send --verify` does; none is read here.",
+    help="Let a PII row name SKUs, as `send --verify` does; no order is read here.",
 )
 @click.option(
     "--output",
@@ -134,7 +134,7 @@ def send(context: click.Context, /, **_: object) -> int:
 @click.option("--quiet", is_flag=True, help="No summary; what is wrong is said.")
 @click.pass_context
 def check(context: click.Context, /, **_: object) -> int:
-    """Say all that is wrong with FILES, on stdout; nothing is sent, and no account is needed.
+    """Say all that is wrong with FILES. It goes to stdout; nothing is sent, no account is needed.
 
     It reads them as `send` does. Exit code 65 says that `send` would refuse them.
     """
@@ -225,7 +225,7 @@ def track(context: click.Context, /, **_: object) -> int:
     "--orders-for",
     type=click.Path(exists=True),
     metavar="FILE",
-    help="Serve the orders that the invoices of this file fit on, and no others.",
+    help="Serve the orders that the invoices of this file, folder or zip fit on, and no others.",
 )
 @order_id_option
 @click.option(

@@ -99,7 +99,11 @@ def pace_options(command: F) -> F:
     """Add the options of a command that calls VTEX."""
     for option in (
         click.option(
-            "--concurrency", type=click.IntRange(1, 1_024), default=CONCURRENCY, show_default=True
+            "--concurrency",
+            type=click.IntRange(1, 1_024),
+            default=CONCURRENCY,
+            show_default=True,
+            help="Requests in flight at most.",
         ),
         click.option(
             "--timeout",
