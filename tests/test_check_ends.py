@@ -137,7 +137,7 @@ async def test_a_file_that_cannot_be_read_is_told() -> None:
     ended = await run("check", "/proc/self/mem")
 
     assert (ended.code, ended.stdout) == (74, "")
-    assert ended.stderr == "a file: Input/output error\n"
+    assert ended.stderr == "/proc/self/mem: Input/output error\n"
 
 
 async def test_it_can_be_interrupted() -> None:

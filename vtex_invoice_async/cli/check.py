@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vtex_invoice_async.cli.display import stderr, stdout
-from vtex_invoice_async.cli.problems import tell_nothing
+from vtex_invoice_async.cli.problems import tell_disk, tell_nothing
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.cli.spreadsheet import write_csv
 from vtex_invoice_async.config import orders_api_of
@@ -72,11 +72,8 @@ def run_check(options: CheckOptions) -> int:
             )
             findings.keep(plan.take(rows))
             is_told = _tell(findings, options, console)
-    except OSError as error:
-        console.print(f"{named(str(error.filename or 'a file'))}: {error.strerror}")
-        return Exit.DISK
-    except sqlite3.OperationalError as error:
-        console.print(f"the folder for temporary files, which TMPDIR names: {error}")
+    except (OSError, sqlite3.OperationalError) as error:
+        tell_disk(error, console)
         return Exit.DISK
     if not options.quiet:
         console.print(_summed_up(plan))

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from rich.console import Console
 
-from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import RowProblem
+from vtex_invoice_async.jobs.sources import named
 
-__all__ = ["Teller", "opened", "tell_nothing", "tell_problems", "tell_unsent"]
+__all__ = ["Teller", "tell_disk", "tell_nothing", "tell_problems", "tell_unsent"]
 
 SHOWN_PROBLEMS: Final = 50
-
-
-@contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
-    """Open an input; `-` is standard input."""
-    if path == "-" and sys.stdin is None:
-        raise ConfigError("standard input is closed")
-    with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
-        yield file
 
 
 class Teller:
@@ -64,6 +55,14 @@ def tell_problems(
         teller.tell(row)
     teller.end()
     return teller.found
+
+
+def tell_disk(error: OSError | sqlite3.OperationalError, console: Console) -> None:
+    """Say what kept a source from being read, or its rows from being kept meanwhile."""
+    if isinstance(error, OSError):
+        console.print(f"{named(str(error.filename or 'a file'))}: {error.strerror}")
+    else:
+        console.print(f"the folder for temporary files, which TMPDIR names: {error}")
 
 
 def tell_unsent(invalid: int, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,11 +13,11 @@ import orjson
 from attrs import frozen
 
 from vtex_invoice_async.cli.display import say_json, stderr
-from vtex_invoice_async.cli.problems import tell_problems
+from vtex_invoice_async.cli.problems import tell_disk, tell_problems
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.sources import read
+from vtex_invoice_async.jobs.sources import named, read
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
 from vtex_invoice_async.sandbox import FaultPlan, Limit, Sandbox, read_plan
@@ -62,8 +63,12 @@ def run_sandbox(options: SandboxOptions) -> int:
             )
             problems = plan.take(rows)
             bad = (row for row in problems if row.problem.severity == "refuse")
-            if tell_problems(bad, options.orders_for, stderr(), all_=False):
-                return Exit.BAD_INPUT
+            try:
+                if tell_problems(bad, named(options.orders_for), stderr(), all_=False):
+                    return Exit.BAD_INPUT
+            except (OSError, sqlite3.OperationalError) as error:
+                tell_disk(error, stderr())
+                return Exit.DISK
             orders = orders_for(plan.entries())
     plan_of_faults = FaultPlan() if options.faults is None else _read_faults(options)
     return asyncio.run(_serve(options, orders, plan_of_faults))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, aclosing
@@ -17,7 +18,13 @@ from rich.console import Console
 
 from vtex_invoice_async.cli.display import stderr, ticker
 from vtex_invoice_async.cli.journal import path_of
-from vtex_invoice_async.cli.problems import Teller, tell_nothing, tell_problems, tell_unsent
+from vtex_invoice_async.cli.problems import (
+    Teller,
+    tell_disk,
+    tell_nothing,
+    tell_problems,
+    tell_unsent,
+)
 from vtex_invoice_async.cli.sandbox import orders_for
 from vtex_invoice_async.cli.work import WorkOptions, work
 from vtex_invoice_async.client import VtexInvoiceClient
@@ -26,7 +33,7 @@ from vtex_invoice_async.errors import CallError, JournalError
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.runner import Runner
-from vtex_invoice_async.jobs.sources import read
+from vtex_invoice_async.jobs.sources import named, read
 from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
 from vtex_invoice_async.jobs.verifying import exit_of_reading, verify_plan
 from vtex_invoice_async.sandbox import Sandbox
@@ -50,7 +57,8 @@ class SendOptions(WorkOptions):
     def title(self) -> str:
         """How the source is called."""
         more = len(self.files) - 1
-        return f"{self.files[0]} and {more:,} more" if more else self.files[0]
+        first = named(self.files[0])
+        return f"{first} and {more:,} more" if more else first
 
 
 def run_send(options: SendOptions) -> int:
@@ -67,6 +75,10 @@ def run_send(options: SendOptions) -> int:
         except KeyboardInterrupt:
             console.print("Interrupted while the file was checked: nothing was sent.")
             summary = _unsent(plan, 128 + signal.SIGINT)
+        except (OSError, sqlite3.OperationalError) as error:
+            tell_disk(error, console)
+            console.print("Nothing was sent.")
+            summary = _unsent(plan, Exit.DISK)
         else:
             summary = (
                 _send(plan, config, options, console) if is_sound else _unsent(plan, Exit.BAD_INPUT)

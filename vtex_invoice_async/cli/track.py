@@ -17,11 +17,12 @@ from rich.console import Console
 from vtex_invoice_async.bulk import work_through
 from vtex_invoice_async.circuit import Circuit
 from vtex_invoice_async.cli.display import Ticker, say_json, stderr, tell_counts, ticker
-from vtex_invoice_async.cli.problems import opened, tell_problems, tell_unsent
+from vtex_invoice_async.cli.problems import tell_problems, tell_unsent
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited, Rejected
+from vtex_invoice_async.jobs.sources import opened
 from vtex_invoice_async.jobs.summary import Ending, Exit
 from vtex_invoice_async.jobs.tracking import (
     TrackingPlan,

@@ -21,7 +21,7 @@ from vtex_invoice_async.jobs.order_ids import order_ids_from
 from vtex_invoice_async.jobs.rows import BadRow, Row, Written, broken_row, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
 
-__all__ = ["FORMATS", "named", "read", "read_json_lines"]
+__all__ = ["FORMATS", "named", "opened", "read", "read_json_lines"]
 
 Reader = Callable[[BinaryIO, str | None, OrdersApi], Iterator[Written | BadRow]]
 
@@ -87,6 +87,8 @@ def read(
     may name lines by SKU in every dialect. Raises `OSError` where a file cannot be read, and
     `ConfigError` where what is asked for makes no sense, or an extra is missing that it needs.
     """
+    if paths.count("-") > 1:
+        raise ConfigError("standard input is read once: give - once")
     check = partial(row_of, orders_api=orders_api, now=now, with_order=with_order)
     formats = {path: format_ or _format_of(path) for path in paths}
     notes = [path for path in paths if formats[path] == "nfe"]
@@ -100,7 +102,7 @@ def read(
             message = "the file is a workbook by its name; save it as CSV UTF-8"
             yield broken_row(name, 1, 1, message)
             continue
-        with _opened(path) as file:
+        with opened(path) as file:
             rows = _READERS[formats[path]](file, name, orders_api)
             yield from _rows(rows, check)
 
@@ -147,10 +149,16 @@ def _note_reader(paths: Sequence[str], order_id_from: str | None) -> NoteReader:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Open a file of rows; `-` is standard input. Raises `OSError` with its name, or `ConfigError`."""
     if path == "-" and sys.stdin is None:
         raise ConfigError("standard input is closed")
     if path != "-" and Path(path).is_dir():
-        raise ConfigError(f"{path} is a folder, and only NF-e are read from folders")
-    with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
-        yield file
+        raise ConfigError(f"{named(path)} is a folder, and only NF-e are read from folders")
+    try:
+        with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        # To read says only what is wrong.
+        error.filename = error.filename or path
+        raise

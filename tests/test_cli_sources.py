@@ -1,0 +1,62 @@
+"""What keeps a file from being read is told by each command that reads it, and nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import file_of, row, run
+from tests.test_disk_full import limited
+from vtex_invoice_async.sandbox import Sandbox
+
+ROW = row(Sandbox(1).orders[0])
+
+COMMANDS = [("check",), ("send", "--sandbox"), ("sandbox", "--orders-for")]
+
+
+@pytest.mark.parametrize("command", COMMANDS[:2])
+async def test_standard_input_is_given_once(command: tuple[str, ...]) -> None:
+    ended = await run(*command, "-", "-", stdin=json.dumps(ROW).encode())
+
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr == "vtex-invoice: standard input is read once: give - once\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux's")
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_file_that_cannot_be_read_is_told_by_its_name(command: tuple[str, ...]) -> None:
+    # It opens, and nothing is where it begins.
+    ended = await run(*command, "/proc/self/mem")
+
+    assert ended.code == 74
+    assert ended.stderr.startswith("/proc/self/mem: Input/output error\n")
+
+
+async def test_no_room_for_a_plan_is_told(tmp_path: Path) -> None:
+    # More than is kept in memory.
+    path = file_of(
+        tmp_path,
+        ({**ROW, "invoiceNumber": str(at), "embeddedInvoice": "x" * 900_000} for at in range(50)),
+    )
+
+    ended = await limited(
+        100_000, "send", path, "--sandbox", "--json", environ={"TMPDIR": str(tmp_path)}
+    )
+
+    assert (ended.code, ended.summary["exit_code"], ended.summary["confirmed"]) == (74, 74, 0)
+    said = r"the folder for temporary files, which TMPDIR names: .+\nNothing was sent\.\n"
+    assert re.search(said, ended.stderr)
+
+
+async def test_a_file_may_be_called_by_any_bytes(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jsonl"))
+    path.write_text(json.dumps(ROW))
+
+    ended = await run("send", path, "--sandbox")
+
+    assert ended.code == 0, ended.stderr
+    assert r"\udcff\n.jsonl" in ended.stderr.replace("\n", "")
