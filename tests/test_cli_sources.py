@@ -53,8 +53,7 @@ async def test_no_room_for_a_plan_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_file_may_be_called_by_any_bytes(tmp_path: Path) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jsonl"))
-    path.write_text(json.dumps(ROW))
+    path = file_of(tmp_path, [ROW]).rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jsonl"))
 
     ended = await run("send", path, "--sandbox")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from tests.table_files import (
 )
 from vtex_invoice_async.jobs.lines import LONGEST_LINE
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.rows import BadRow, Row
+from vtex_invoice_async.jobs.rows import MOST_TOLD, BadRow, Row
 from vtex_invoice_async.vocabulary import OrdersApi
 
 # `csv.writer` quotes of what may end a line only what ends its own lines.
@@ -256,6 +257,20 @@ def test_an_invoice_without_end_is_refused_and_not_kept(format_: str) -> None:
     assert [type(row) for row in rows] == [BadRow, Row]
     assert told(rows) == [(rows[0].line, 1, "", "line")]
     assert rows[1].line == rows[0].line + len(many)
+
+
+def test_an_invoice_of_bad_characters_is_told_and_not_kept() -> None:
+    own = f"{OWN}\udce9;A;1;1\n"
+    content = f"{HEADER}\n{own * 60_000}".encode(errors="surrogateescape")
+
+    tracemalloc.start()
+    (row,) = read(content, "csv")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert isinstance(row, BadRow)
+    assert len(row.problems) <= MOST_TOLD + 1
+    assert peak < 12 * 2**20, f"{peak / 2**20:.1f} MiB"
 
 
 def test_rows_of_pii_may_say_which_sku_an_item_is() -> None:

@@ -44,7 +44,11 @@ OURS: Final = "job"
 MOST_TOLD: Final = 20
 """Problems that are told of one row."""
 
-_NO_ORDER = Problem(code="required", field="orderId", message="must be the order's id, in quotes")
+_NO_ORDER = Problem(
+    code="required",
+    field="orderId",
+    message="must be the order's id, as text (in JSON, in quotes)",
+)
 _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 
 

@@ -253,7 +253,7 @@ def invoices_of(
             begun.compare(line, cells)
         if item:
             begun.add(line, item)
-        if flaw is not None:
+        if flaw is not None and len(begun.problems) < MOST_TOLD:
             begun.problems.append(flaw)
     if begun is not None:
         yield begun.ended(beside=broken)
