@@ -15,6 +15,7 @@ from tests.notes import (
     ORDER_ID,
     Line,
     line_with,
+    make_event,
     make_note,
     row_at,
     rows_at,
@@ -135,6 +136,8 @@ def table_of(folder: Path, text: str | bytes) -> str:
         f"invoiceKey;orderId\r\n{key_for(1)};v1-01\r\n\r\n{INVOICE_KEY};v7-01",
         "\ufefforderId;invoiceNumber\nv7-01;000009876\n",
         'orderId,file\n"v7-01","note.xml"\nv8-01,other.xml\n',
+        # Excel's empty rows
+        "file;orderId\r\n;\r\nnote.xml;v7-01\r\n;\r\n",
     ],
 )
 def test_an_order_may_stand_in_a_table(tmp_path: Path, text: str) -> None:
@@ -161,6 +164,27 @@ def test_a_note_that_the_table_lacks_is_missed(
 
     assert place == line_with(text, part)
     assert f"map.csv has no row with the {column} of this note" in message
+
+
+def test_a_name_that_several_notes_have_says_nothing(tmp_path: Path) -> None:
+    choice = table_of(tmp_path / "tables", "orderId,file\nv7-01,note.xml\nv8-01,b.xml\n")
+    folder = written_to(
+        tmp_path / "notes",
+        {
+            "1.zip": zipped({"note.xml": make_note(1), "b.xml": make_note(2)}),
+            "2.zip": zipped({"note.xml": make_note(3), "b.xml": make_event()}),
+        },
+    )
+
+    rows = rows_at(folder, folder / "1.zip", choice=choice)
+
+    refused = [row for row in rows if isinstance(row, BadRow)]
+    assert [row.file for row in refused] == [
+        f"{folder}/{name}/note.xml" for name in ("1.zip", "2.zip", "1.zip")
+    ]
+    assert {row.problems[0].problem.field for row in refused} == {"orderId"}
+    assert "several files are called so" in refused[0].problems[0].problem.message
+    assert [row.job.order_id for row in rows if isinstance(row, Row)] == ["v8-01", "v8-01"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from attrs import evolve, field, frozen
@@ -88,13 +89,20 @@ class Notes:
     """Reads the notes of a source, one in memory at a time."""
 
     def __init__(self, paths: Sequence[str], order_ids: OrderIds) -> None:
-        """Look through all *paths* for cancellations; the keys that they name are kept."""
+        """Look through all *paths* for cancellations and for names that several files have."""
         if "-" in paths:
             raise ConfigError("NF-e are read twice: name files, folders or zips, not -")
         self._order_ids = order_ids
         self._told = 0
-        files = (found for path in paths for found in files_in(path))
-        self._canceled = frozenset(filter(None, map(_canceled, files)))
+        self._canceled: set[str | None] = set()
+        self._shared: set[str] = set()
+        places: dict[str, str] = {}
+        for found in chain.from_iterable(map(files_in, paths)):
+            if EVENT.encode() in found.raw:
+                self._canceled.add(_canceled(found))
+            elif places.setdefault(found.base, found.name) != found.name:
+                self._shared.add(found.base)
+        self._canceled.discard(None)
 
     def read(
         self, path: str, orders_api: OrdersApi, check: Callable[[Written], Row | BadRow]
@@ -140,7 +148,9 @@ class Notes:
         written = document_of(content, note.markup, orders_api)
         problems = written.problems
         try:
-            written.fields["orderId"], tag = self._order_ids(content.named(base))
+            written.fields["orderId"], tag = self._order_ids(
+                content.named(base, is_shared=base in self._shared)
+            )
         except NoOrderIdError as missing:
             tag = missing.tag
             problems = [Problem(code="required", field="orderId", message=str(missing)), *problems]
@@ -162,8 +172,6 @@ def _markup(found: Found) -> Markup:
 
 def _canceled(found: Found) -> str | None:
     """Return the key that a file says is canceled, if it can be read; that is told later."""
-    if EVENT.encode() not in found.raw:
-        return None
     try:
         markup = _markup(found)
         return canceled_by(markup) if markup.root == EVENT else None

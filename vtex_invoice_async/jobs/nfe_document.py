@@ -78,11 +78,12 @@ class Content:
         found = self.text("ide/nNF") or ""
         return found.lstrip("0") or None if _NUMBER.fullmatch(found) else None
 
-    def named(self, base: str) -> Named:
-        """Return what may name its order; *base* is its file's name."""
+    def named(self, base: str, *, is_shared: bool) -> Named:
+        """Return what may name its order; *base* is its file's name, and maybe another's."""
         remarks = self.members("infAdic/obsCont")
         return Named(
             file=base,
+            is_shared=is_shared,
             key=self.key or "",
             number=self.number or "",
             order=self.text("compra/xPed"),

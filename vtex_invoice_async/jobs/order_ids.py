@@ -31,6 +31,9 @@ class Named:
     file: str = field(repr=False)
     """The name of its file, without folders."""
 
+    is_shared: bool = False
+    """Whether another file, elsewhere, has that name too."""
+
     key: str = field(repr=False)
     number: str
     order: str | None
@@ -131,6 +134,11 @@ class _Table:
 
     def find(self, named: Named) -> tuple[str, str]:
         """Return the order's id of a note."""
+        if self._by == "file" and named.is_shared:
+            message = (
+                "is not clear: several files are called so; name them apart, or go by invoiceKey"
+            )
+            raise NoOrderIdError(message, _TAGS["file"])
         known = {"invoiceKey": named.key, "invoiceNumber": named.number, "file": named.file}
         found = self._ids.get(known[self._by])
         if found is None:
@@ -144,7 +152,7 @@ class _Table:
         try:
             columns = self._columns(next(rows, []))
             for cells in rows:
-                if cells:
+                if any(cells):
                     self._add(dict(zip(columns, cells, strict=False)), len(cells), rows.line_num)
         except csv.Error as error:
             raise self._broken(rows.line_num, f"is not CSV: {error}") from None
