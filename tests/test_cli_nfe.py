@@ -172,11 +172,11 @@ async def test_what_makes_no_sense_is_a_matter_of_usage(
     assert says in ended.stderr
 
 
-async def test_an_empty_folder_is_nothing_to_send(tmp_path: Path) -> None:
+async def test_a_folder_without_notes_is_told(tmp_path: Path) -> None:
     ended = await run("send", tmp_path, "--order-id-from", "xPed", "--sandbox", "--json")
 
     assert ended.code == 65
-    assert "nothing to send" in ended.stderr
+    assert f"{tmp_path}:1:1: the file holds no .xml; folders in a folder" in ended.stderr
 
 
 async def test_a_warning_counts_where_it_is_asked_to(tmp_path: Path) -> None:

@@ -52,10 +52,32 @@ async def test_no_room_for_a_plan_is_told(tmp_path: Path) -> None:
     assert re.search(said, ended.stderr)
 
 
+@pytest.mark.parametrize("command", COMMANDS[:2])
+async def test_a_file_without_invoices_is_missed_among_others(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    sound = file_of(tmp_path, [ROW])
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+
+    ended = await run(*command, sound, empty)
+
+    assert ended.code == 65
+    told = f"{empty}:1:1"
+    assert told in ended.stdout + ended.stderr
+    assert "the file holds no invoice; leave it out" in ended.stdout + ended.stderr
+
+
+def folder_of_any_bytes(beside: Path) -> Path:
+    folder = Path(os.fsdecode(os.fsencode(beside) + b"/\xff\n"))
+    folder.mkdir()
+    return folder
+
+
 async def test_a_file_may_be_called_by_any_bytes(tmp_path: Path) -> None:
-    path = file_of(tmp_path, [ROW]).rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jsonl"))
+    path = file_of(folder_of_any_bytes(tmp_path), [ROW])
 
     ended = await run("send", path, "--sandbox")
 
     assert ended.code == 0, ended.stderr
-    assert r"\udcff\n.jsonl" in ended.stderr.replace("\n", "")
+    assert r"/\udcff\n/" in ended.stderr.replace("\n", "")

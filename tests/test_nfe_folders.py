@@ -79,7 +79,17 @@ def test_a_name_that_does_not_print_is_told_on_one_line(tmp_path: Path) -> None:
 
     (found,) = told_at(archive)
 
-    assert found.file == f"{archive}/a [2Jb.xml"
+    assert found.file == rf"{archive}/a\n\x1b[2Jb.xml"
+
+
+def test_two_names_are_told_apart(tmp_path: Path) -> None:
+    names = ["a  b.xml", "a b.xml", "a\nb.xml", os.fsdecode(b"\xfe.xml"), os.fsdecode(b"\xff.xml")]
+    folder = written_to(tmp_path, dict.fromkeys(names, "<"))
+
+    found = [row.file for row in rows_at(folder)]
+
+    assert len(found) == len({*found}) == len(names)
+    assert f"{folder}/a  b.xml" in found
 
 
 SOUND: Final = zipped({"a.xml": make_note(1), "b.xml": make_note(2)})
@@ -212,8 +222,14 @@ def test_the_format_may_be_said(tmp_path: Path) -> None:
         list(read(["-"], OrdersApi.OMS, format_="nfe", order_id_from="xPed"))
 
 
-def test_an_empty_folder_has_no_notes(tmp_path: Path) -> None:
-    assert rows_at(tmp_path) == []
+def test_what_holds_no_notes_is_told(tmp_path: Path) -> None:
+    deep = written_to(tmp_path / "deep", {"note.pdf": "%PDF"})
+    written_to(deep / "2026", {"note.xml": make_note(1)})
+    pictures = zip_at(tmp_path, zipped({"note.pdf": "%PDF"}))
+
+    for path in (deep, pictures):
+        file, message = told_of(path)
+        assert (file, "holds no .xml" in message) == (str(path), True)
 
 
 def test_one_file_is_open_at_a_time(tmp_path: Path) -> None:

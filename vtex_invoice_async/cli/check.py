@@ -22,8 +22,8 @@ from vtex_invoice_async.cli.spreadsheet import write_csv
 from vtex_invoice_async.config import orders_api_of
 from vtex_invoice_async.jobs.findings import Findings, Group
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.rows import RowProblem
-from vtex_invoice_async.jobs.sources import named, read
+from vtex_invoice_async.jobs.rows import RowProblem, named
+from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.preflight import Severity
 

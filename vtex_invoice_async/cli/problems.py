@@ -12,8 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.rows import RowProblem
-from vtex_invoice_async.jobs.sources import named
+from vtex_invoice_async.jobs.rows import RowProblem, named
 
 __all__ = ["Teller", "tell_disk", "tell_nothing", "tell_problems", "tell_unsent"]
 

@@ -17,7 +17,8 @@ from vtex_invoice_async.cli.problems import tell_disk, tell_problems
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.jobs.plan import Plan
-from vtex_invoice_async.jobs.sources import named, read
+from vtex_invoice_async.jobs.rows import named
+from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.models import Invoice, Order
 from vtex_invoice_async.sandbox import FaultPlan, Limit, Sandbox, read_plan

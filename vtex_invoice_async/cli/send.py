@@ -32,8 +32,9 @@ from vtex_invoice_async.config import ClientConfig, orders_api_of
 from vtex_invoice_async.errors import CallError, JournalError
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.rows import named
 from vtex_invoice_async.jobs.runner import Runner
-from vtex_invoice_async.jobs.sources import named, read
+from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
 from vtex_invoice_async.jobs.verifying import exit_of_reading, verify_plan
 from vtex_invoice_async.sandbox import Sandbox

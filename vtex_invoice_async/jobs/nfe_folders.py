@@ -14,8 +14,8 @@ from typing import Final
 
 from attrs import field, frozen
 
-from vtex_invoice_async.errors import printable
 from vtex_invoice_async.jobs.markup import LARGEST
+from vtex_invoice_async.jobs.rows import named
 
 __all__ = ["SUFFIXES", "Found", "files_in"]
 
@@ -48,6 +48,16 @@ def files_in(path: str) -> Iterator[Found]:
 
     A folder's own folders are not looked into, nor is what is hidden, or neither XML nor zip.
     """
+    files = _files(path)
+    first = next(files, None)
+    if first is None:
+        yield _troubled(path, "holds no .xml; folders in a folder are not looked into")
+        return
+    yield first
+    yield from files
+
+
+def _files(path: str) -> Iterator[Found]:
     try:
         is_folder = Path(path).is_dir()
         names = sorted(entry.name for entry in os.scandir(path)) if is_folder else []
@@ -121,11 +131,11 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, base: st
 
 
 def _whole(name: str, base: str, raw: bytes) -> Found:
-    return Found(name=printable(name, 300), base=base, raw=raw)
+    return Found(name=named(name), base=base, raw=raw)
 
 
 def _troubled(name: str, trouble: str) -> Found:
-    return Found(name=printable(name, 300), base="", trouble=trouble)
+    return Found(name=named(name), base="", trouble=trouble)
 
 
 def _unreadable(error: OSError) -> str:

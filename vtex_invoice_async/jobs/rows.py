@@ -32,6 +32,7 @@ __all__ = [
     "bad_row",
     "broken_row",
     "key_of",
+    "named",
     "row_of",
     "without_offset",
 ]
@@ -136,6 +137,13 @@ class Written(Protocol):
     def located(self, problem: Problem) -> RowProblem:
         """Return *problem* with the place of its field."""
         ...
+
+
+def named(path: str) -> str:
+    """Return how a file is called wherever it is told: a name may hold anything."""
+    if path.isprintable():
+        return path
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
 def bad_row(written: Written, problems: Iterable[Problem], key: bytes | None = None) -> BadRow:

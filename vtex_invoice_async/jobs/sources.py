@@ -18,10 +18,10 @@ from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.csv_files import read_csv
 from vtex_invoice_async.jobs.lines import read_lines
 from vtex_invoice_async.jobs.order_ids import order_ids_from
-from vtex_invoice_async.jobs.rows import BadRow, Row, Written, broken_row, row_of
+from vtex_invoice_async.jobs.rows import BadRow, Row, Written, broken_row, named, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
 
-__all__ = ["FORMATS", "named", "opened", "read", "read_json_lines"]
+__all__ = ["FORMATS", "opened", "read", "read_json_lines"]
 
 Reader = Callable[[BinaryIO, str | None, OrdersApi], Iterator[Written | BadRow]]
 
@@ -103,15 +103,14 @@ def read(
             yield broken_row(name, 1, 1, message)
             continue
         with opened(path) as file:
-            rows = _READERS[formats[path]](file, name, orders_api)
-            yield from _rows(rows, check)
-
-
-def named(path: str) -> str:
-    """Return how a file is called wherever it is told: a name may hold anything."""
-    if path.isprintable():
-        return path
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+            rows = _rows(_READERS[formats[path]](file, name, orders_api), check)
+            first = next(rows, None)
+            if first is not None:
+                yield first
+                yield from rows
+            elif name is not None:
+                # Alone, it leaves nothing to send; among others, it would not be missed.
+                yield broken_row(name, 1, 1, "the file holds no invoice; leave it out")
 
 
 def read_json_lines(
