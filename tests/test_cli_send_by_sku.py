@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.command_line import Ended, ending, environ_of, file_of, run, started
+from tests.notes import Line, line_with, make_note, written_to
 from tests.test_cli_send import assert_counts
 from vtex_invoice_async import Order
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox
@@ -142,3 +143,46 @@ async def test_such_files_are_rehearsed_and_served(tmp_path: Path) -> None:
 
     assert_counts(rehearsed, 0, planned=9, confirmed=9)
     assert_counts(sent, 0, planned=9, confirmed=9)
+
+
+def note_of(order: Order, number: int, *more: Line) -> str:
+    """A note of all that an order has: of each line a first piece, and then the others."""
+    lines = [(str(line.id), count) for line in order.items for count in (1, line.quantity - 1)]
+    sold = [Line(sku, f"{count}.0000", "0.00") for sku, count in lines if count]
+    value = f"{order.value // 100}.{order.value % 100:02}"
+    return make_note(number, *reversed(sold), *more, value=value, order=order.order_id)
+
+
+async def test_notes_are_told_their_lines_by_the_orders(tmp_path: Path) -> None:
+    async with Sandbox(40) as sandbox:
+        first, second, third, *_ = of_many_lines(sandbox)
+        texts = {
+            "1.xml": note_of(first, 1),
+            "2.xml": note_of(second, 2, Line("0000", "1", "0.00")),
+            "3.xml": note_of(third, 3, Line(str(third.items[0].id), "1.0000", "0.00")),
+        }
+        folder = written_to(tmp_path / "notas", texts)
+        journal = ("--journal", tmp_path / "j.db", "--order-id-from", "xPed")
+
+        without = await send(sandbox, folder, *journal)
+        whole = await send(sandbox, folder, "--verify", *journal)
+        nothing_sent = not sandbox.applied
+        ended = await send(sandbox, folder, "--verify", "--skip-invalid", *journal)
+        again = await send(sandbox, folder, "--verify", "--skip-invalid", *journal)
+        applied = dict(sandbox.applied)
+        sold = next(o for o in sandbox.orders if o.order_id == first.order_id)
+
+    assert (without.code, whole.code, nothing_sent) == (65, 65, True)
+    assert "with --verify" in without.stderr
+    assert_counts(ended, 3, planned=1, confirmed=1, invalid=2)
+    assert_counts(again, 3, planned=1, confirmed=1, already_confirmed=1, invalid=2)
+    assert applied == {(first.order_id, "1"): 1}
+    (package,) = sold.packages or ()
+    assert {item.item_index: item.quantity for item in package.items} == {
+        at: line.quantity for at, line in enumerate(first.items)
+    }
+    # Where it stands in the file, and not the place of the file among the others.
+    line, column = line_with(texts["2.xml"], "<cProd>0000")
+    assert f"{folder}/2.xml:{line}:{column}: items[" in ended.stderr
+    line, column = line_with(texts["3.xml"], f"<cProd>{third.items[0].id}")
+    assert f"{folder}/3.xml:{line + 2}:{column}: items[" in ended.stderr
