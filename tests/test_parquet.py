@@ -260,6 +260,18 @@ def test_a_file_that_breaks_in_the_middle_is_told_with_the_row() -> None:
     assert "nothing behind it is read" in messages(found)
 
 
+def test_money_that_the_disk_has_changed_is_not_sent() -> None:
+    how = {"write_page_checksum": True, "use_dictionary": False, "compression": "none"}
+    content = parquet_of(arrow_of(rows(1, invoiceValue=0x1234_5678_9ABC), COLUMNS), **how)
+    written = (0x1234_5678_9ABC).to_bytes(8, "little")
+    assert content.count(written) > 1  # the first is of the page, the others of its statistics
+
+    found = read(content.replace(written, (2499).to_bytes(8, "little"), 1), "parquet")
+
+    assert [type(row) for row in found] == [BadRow]
+    assert "the file is broken" in messages(found)
+
+
 def test_text_that_is_not_utf_8_is_told_in_its_cell() -> None:
     raw = pa.array([b"Loggi", b"R\xe1pida"], pa.binary())
     text = pa.StringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
