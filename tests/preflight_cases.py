@@ -11,10 +11,10 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from tests.canaries import INVOICE_KEY
+from tests.json_lines import read_json_lines
 from vtex_invoice_async import preflight
 from vtex_invoice_async.errors import InvalidInvoice, Problem
 from vtex_invoice_async.jobs.rows import BadRow, RowProblem
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.models import Invoice, InvoiceItem
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 from vtex_invoice_async.wire import INVOICE_NAMES, ITEM_NAMES

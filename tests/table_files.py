@@ -11,10 +11,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.json_lines import read_json_lines
 from vtex_invoice_async.jobs.csv_files import read_csv
 from vtex_invoice_async.jobs.parquet import read_parquet
 from vtex_invoice_async.jobs.rows import BadRow, Row, row_of
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.models import Invoice
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import INVOICE_NAMES, ITEM_NAMES, encode_body

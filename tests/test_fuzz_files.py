@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.factories import make_invoice
 from tests.fuzzing import documents, encoded, fuzzed, golden_documents, harmed
+from tests.json_lines import read_json_lines
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.jobs.tracking import TrackingPlan, TrackingRow, read_tracking
 from vtex_invoice_async.operations import NotifyInvoice, SendTracking
 from vtex_invoice_async.outcome import State

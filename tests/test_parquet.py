@@ -261,12 +261,14 @@ def test_a_file_that_breaks_in_the_middle_is_told_with_the_row() -> None:
 
 
 def test_money_that_the_disk_has_changed_is_not_sent() -> None:
-    how = {"write_page_checksum": True, "use_dictionary": False, "compression": "none"}
-    content = parquet_of(arrow_of(rows(1, invoiceValue=0x1234_5678_9ABC), COLUMNS), **how)
+    table = arrow_of(rows(1, invoiceValue=0x1234_5678_9ABC), COLUMNS)
+    # So that it stands in the file once, and as it is.
+    plain = {"use_dictionary": False, "compression": "none", "write_statistics": False}
+    content = parquet_of(table, write_page_checksum=True, **plain)
     written = (0x1234_5678_9ABC).to_bytes(8, "little")
-    assert content.count(written) > 1  # the first is of the page, the others of its statistics
+    assert content.count(written) == 1
 
-    found = read(content.replace(written, (2499).to_bytes(8, "little"), 1), "parquet")
+    found = read(content.replace(written, (2499).to_bytes(8, "little")), "parquet")
 
     assert [type(row) for row in found] == [BadRow]
     assert "the file is broken" in messages(found)

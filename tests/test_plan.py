@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import make_invoice
+from tests.json_lines import read_json_lines
 from vtex_invoice_async import InvoiceJob, InvoiceType
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import RowProblem
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.vocabulary import OrdersApi
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.json_lines import read_json_lines
 from vtex_invoice_async.errors import Problem
 from vtex_invoice_async.jobs import sources
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import Row
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.vocabulary import OrdersApi
 
 REFUSE = Problem(code="x", field="invoiceValue", message="is wrong")

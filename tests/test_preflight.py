@@ -14,10 +14,10 @@ from tests import strategies
 from tests.canaries import INVOICE_KEY, INVOICE_URL
 from tests.factories import ISSUED, make_invoice
 from tests.golden_files import golden, golden_names
+from tests.json_lines import read_json_lines
 from tests.preflight_cases import CASES, NOW, OMS, Case, case, same_line
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import RowProblem
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.models import Invoice, InvoiceItem
 from vtex_invoice_async.preflight import RULES, check, of_order_id, refusals, warnings
 from vtex_invoice_async.rules import OF_A_NOTE, OF_THE_ORDER

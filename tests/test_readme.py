@@ -14,11 +14,11 @@ import pytest
 from attrs import evolve
 
 from tests.factories import job_for
+from tests.json_lines import read_json_lines
 from tests.table_files import read as read_table
 from vtex_invoice_async import OrdersApi, VtexInvoiceClient
 from vtex_invoice_async import sandbox as sandbox_package
 from vtex_invoice_async.jobs.rows import Row
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.preflight import RULES
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order

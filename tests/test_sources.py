@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.json_lines import read_json_lines
 from vtex_invoice_async.jobs.lines import LONGEST_LINE
 from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.models import Invoice, InvoiceItem
 from vtex_invoice_async.outcome import InvoiceJob
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import strategies
+from tests.json_lines import read_json_lines
 from vtex_invoice_async.jobs.rows import BadRow, Row
-from vtex_invoice_async.jobs.sources import read_json_lines
 from vtex_invoice_async.models import Invoice
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import encode_body

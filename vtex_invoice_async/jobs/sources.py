@@ -21,7 +21,7 @@ from vtex_invoice_async.jobs.order_ids import order_ids_from
 from vtex_invoice_async.jobs.rows import BadRow, Row, Written, broken_row, named, row_of
 from vtex_invoice_async.vocabulary import OrdersApi
 
-__all__ = ["FORMATS", "opened", "read", "read_json_lines"]
+__all__ = ["FORMATS", "opened", "read"]
 
 Reader = Callable[[BinaryIO, str | None, OrdersApi], Iterator[Written | BadRow]]
 
@@ -111,13 +111,6 @@ def read(
             elif name is not None:
                 # Alone, it leaves nothing to send; among others, it would not be missed.
                 yield broken_row(name, 1, 1, "the file holds no invoice; leave it out")
-
-
-def read_json_lines(
-    file: BinaryIO, orders_api: OrdersApi, *, name: str | None = None, now: datetime | None = None
-) -> Iterator[Row | BadRow]:
-    """Yield a row for each line of *file* that is not blank: an `orderId`, and VTEX's invoice."""
-    return _rows(read_lines(file, name), partial(row_of, orders_api=orders_api, now=now))
 
 
 def _rows(found: Iterable[Written | BadRow], check: Check) -> Iterator[Row | BadRow]:
