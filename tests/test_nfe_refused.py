@@ -165,6 +165,9 @@ def test_a_value_of_pii_is_told_where_it_stands(tmp_path: Path) -> None:
     assert (found.line, found.column) == line_with(text, "<qVol>")
 
 
+XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+
+
 @pytest.mark.parametrize(
     ("content", "place", "says"),
     [
@@ -195,6 +198,9 @@ def test_a_value_of_pii_is_told_where_it_stands(tmp_path: Path) -> None:
         (NOTE.replace("<nNF>9", "<nNF>9<!-- x -->"), (4, 7), "has a comment inside nNF"),
         (NOTE.replace("<nNF>9", "<nNF>9<?x y?>"), (4, 7), "has a comment inside nNF"),
         (NOTE.replace("<nNF>9", "<nNF>9<x/>"), (4, 7), "has a tag inside nNF"),
+        # xsdata would pass the item over.
+        (NOTE.replace("<det", f'<det {XSI} xsi:nil="true"', 1), None, "xsi:nil or xsi:type"),
+        (NOTE.replace("<prod", f'<prod {XSI} xsi:type="x"', 1), None, "xsi:nil or xsi:type"),
     ],
 )
 def test_what_is_no_note_is_refused(

@@ -24,6 +24,10 @@ DEEPEST: Final = 32
 """Tags inside each other; a note has some twelve."""
 
 NAMESPACE: Final = "http://www.portalfiscal.inf.br/nfe"
+# With these a reader of schemas takes a tag for empty, or for another one.
+_INSTANCE: Final = frozenset(
+    f"http://www.w3.org/2001/XMLSchema-instance {name}" for name in ("nil", "type")
+)
 PROCESSED: Final = "nfeProc"
 EVENT: Final = "procEventoNFe"
 NOTE: Final = f"{PROCESSED}/NFe/infNFe"
@@ -166,7 +170,9 @@ class _Scan:
         place = _place_after(before[: before.rfind("<!DOCTYPE")])
         raise BrokenError("has a DOCTYPE, which no NF-e has", place)
 
-    def _start(self, name: str, _: object) -> None:
+    def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if not _INSTANCE.isdisjoint(attributes):
+            self._refuse("has an xsi:nil or xsi:type, which no NF-e has")
         if len(self._open) == DEEPEST:
             self._refuse(f"has more than {DEEPEST} tags inside each other")
         parent = self._open[-1] if self._open else None
