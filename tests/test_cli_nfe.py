@@ -173,10 +173,12 @@ async def test_what_makes_no_sense_is_a_matter_of_usage(
 
 
 async def test_a_folder_without_notes_is_told(tmp_path: Path) -> None:
+    written_to(tmp_path / "01", {"1.xml": note(1)})
+
     ended = await run("send", tmp_path, "--order-id-from", "xPed", "--sandbox", "--json")
 
     assert ended.code == 65
-    assert f"{tmp_path}:1:1: the file holds no .xml; folders in a folder" in ended.stderr
+    assert f"{tmp_path}:1:1: the file holds no .xml and no .zip; folders within" in ended.stderr
 
 
 async def test_a_warning_counts_where_it_is_asked_to(tmp_path: Path) -> None:
@@ -187,14 +189,3 @@ async def test_a_warning_counts_where_it_is_asked_to(tmp_path: Path) -> None:
 
     assert (warned.code, refused.code) == (0, 65)
     assert f"{folder}/1.xml:7:1: warning: this note was made in SEFAZ's test" in warned.stderr
-
-
-async def test_of_a_folder_without_notes_is_said_what_is_read_of_it(tmp_path: Path) -> None:
-    folder = tmp_path / "notas"
-    (folder / "01").mkdir(parents=True)
-    (folder / "01" / "1.xml").write_bytes(b"<nfeProc/>")
-
-    ended = await run("check", folder, "--order-id-from", "xPed")
-
-    assert ended.code == 65
-    assert "none in folders within it" in " ".join(ended.stderr.split())

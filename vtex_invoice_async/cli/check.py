@@ -78,7 +78,7 @@ def run_check(options: CheckOptions) -> int:
     if not options.quiet:
         console.print(_summed_up(plan))
     if not plan.planned:
-        tell_nothing(plan, options.files, console)
+        tell_nothing(console)
     if not is_told:
         return Exit.DISK
     return Exit.BAD_INPUT if plan.invalid or not plan.planned else Exit.CONFIRMED

@@ -5,13 +5,11 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
 from rich.console import Console
 
-from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import RowProblem, named
 
 __all__ = ["Teller", "tell_disk", "tell_nothing", "tell_problems", "tell_unsent"]
@@ -72,9 +70,6 @@ def tell_unsent(invalid: int, console: Console) -> None:
     )
 
 
-def tell_nothing(plan: Plan, paths: Sequence[str], console: Console) -> None:
-    """Say that there is no sound invoice; where a folder has none at all, what is read of it."""
-    more = ""
-    if not plan.invalid and any(Path(path).is_dir() for path in paths):
-        more = " Of a folder its own .xml and .zip files are read, and none in folders within it."
-    console.print(f"There is nothing to send: no sound invoice was found.{more}")
+def tell_nothing(console: Console) -> None:
+    """Say that there is no sound invoice."""
+    console.print("There is nothing to send: no sound invoice was found.")

@@ -119,7 +119,7 @@ def _may_be_sent(plan: Plan, options: SendOptions, console: Console) -> bool:
         tell_unsent(plan.invalid, console)
         return False
     if not plan.planned:
-        tell_nothing(plan, options.files, console)
+        tell_nothing(console)
         return False
     return True
 

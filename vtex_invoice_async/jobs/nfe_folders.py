@@ -51,7 +51,9 @@ def files_in(path: str) -> Iterator[Found]:
     files = _files(path)
     first = next(files, None)
     if first is None:
-        yield _troubled(path, "holds no .xml; folders in a folder are not looked into")
+        yield _troubled(
+            path, "holds no .xml and no .zip; folders within a folder are not looked into"
+        )
         return
     yield first
     yield from files

@@ -7,7 +7,7 @@ be sound before its first invoice leaves. What is wrong is told by file, line, c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -103,19 +103,21 @@ def read(
             yield broken_row(name, 1, 1, message)
             continue
         with opened(path) as file:
-            rows = _rows(_READERS[formats[path]](file, name, orders_api), check)
-            first = next(rows, None)
-            if first is not None:
-                yield first
-                yield from rows
-            elif name is not None:
-                # Alone, it leaves nothing to send; among others, it would not be missed.
-                yield broken_row(name, 1, 1, "the file holds no invoice; leave it out")
+            for row in _told(_READERS[formats[path]](file, name, orders_api), name):
+                yield row if isinstance(row, BadRow) else check(row)
 
 
-def _rows(found: Iterable[Written | BadRow], check: Check) -> Iterator[Row | BadRow]:
-    for row in found:
-        yield row if isinstance(row, BadRow) else check(row)
+def _told(rows: Iterator[Written | BadRow], name: str | None) -> Iterator[Written | BadRow]:
+    """Yield the rows of a file; where there is none, say so, for among others it would not be missed.
+
+    One that is alone, and has no *name*, leaves nothing to send.
+    """
+    first = next(rows, None)
+    if first is not None:
+        yield first
+        yield from rows
+    elif name is not None:
+        yield broken_row(name, 1, 1, "the file holds no invoice; leave it out")
 
 
 def _format_of(path: str) -> str:
