@@ -279,6 +279,8 @@ class Plan:
 
     def _numbers_twice(self) -> Iterator[RowProblem]:
         """Warn of numbers that stand on several orders."""
+        # Every row is in; to sort them SQLite takes as much memory as it may keep pages in.
+        self._database.execute("PRAGMA cache_size = -8192")
         for seq, file, line, first_file, first_line, is_alone in self._database.execute(_TWICE):
             where = _named(first_file, first_line, file, is_alone=is_alone)
             message = f"is the number of another order's invoice in {where}; is that meant?"
