@@ -4,10 +4,15 @@ import signal
 from collections.abc import AsyncIterator, Generator
 
 import pytest
+from hypothesis import settings
 
 from tests import watched
 from vtex_invoice_async import VtexInvoiceClient
 from vtex_invoice_async.sandbox import Sandbox
+
+# How long an example takes is a matter of what else the machine does.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:
