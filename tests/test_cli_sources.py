@@ -81,3 +81,13 @@ async def test_a_file_may_be_called_by_any_bytes(tmp_path: Path) -> None:
 
     assert ended.code == 0, ended.stderr
     assert r"/\udcff\n/" in ended.stderr.replace("\n", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux's")
+async def test_tracking_that_cannot_be_read_is_told() -> None:
+    environ = {"VTEX_ACCOUNT": "shop", "VTEX_APP_KEY": "key-of-none", "VTEX_APP_TOKEN": "no-token"}
+
+    ended = await run("track", "/proc/self/mem", "--json", environ=environ)
+
+    assert ended.code == ended.summary["exit_code"] == 74
+    assert ended.stderr.startswith("/proc/self/mem: Input/output error\n")

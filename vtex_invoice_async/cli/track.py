@@ -17,7 +17,7 @@ from rich.console import Console
 from vtex_invoice_async.bulk import work_through
 from vtex_invoice_async.circuit import Circuit
 from vtex_invoice_async.cli.display import Ticker, say_json, stderr, tell_counts, ticker
-from vtex_invoice_async.cli.problems import tell_problems, tell_unsent
+from vtex_invoice_async.cli.problems import tell_disk, tell_problems, tell_unsent
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
@@ -51,12 +51,16 @@ class TrackOptions(CallOptions):
 def run_track(options: TrackOptions) -> int:
     """Check the file, send what is new in it, say how it went; return the exit code."""
     console = stderr()
-    with opened(options.file) as file:
-        # Nobody waits for a single row; a run ends when VTEX is given up.
-        policy = RetryPolicy(deadline=None)
-        config = options.applied_to(ClientConfig.from_env(options.settings), policy)
-        plan = TrackingPlan(file, config.orders_api)
-        sound = _is_sound(plan, options, console)
+    # Nobody waits for a single row; a run ends when VTEX is given up.
+    policy = RetryPolicy(deadline=None)
+    config = options.applied_to(ClientConfig.from_env(options.settings), policy)
+    try:
+        with opened(options.file) as file:
+            plan = TrackingPlan(file, config.orders_api)
+            sound = _is_sound(plan, options, console)
+    except OSError as error:
+        tell_disk(error, console)
+        return _told(TrackSummary(exit_code=Exit.DISK), options, console)
     if sound:
         summary = asyncio.run(_track(plan, config, options, console))
     else:
@@ -67,6 +71,10 @@ def run_track(options: TrackOptions) -> int:
             duplicates=plan.duplicates,
             exit_code=Exit.BAD_INPUT,
         )
+    return _told(summary, options, console)
+
+
+def _told(summary: TrackSummary, options: TrackOptions, console: Console) -> int:
     how = {"quiet": options.quiet, "as_json": options.as_json}
     tell_counts(asdict(summary), options.file, console, **how)
     return summary.exit_code
