@@ -8,10 +8,10 @@ from typing import Generic, TypeVar
 from attrs import define
 
 from vtex_invoice_async.errors import CallFacts
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import Request
 from vtex_invoice_async.operations import Operation
 from vtex_invoice_async.retry import RetryPolicy
-from vtex_invoice_async.transport import Mark
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["Call"]

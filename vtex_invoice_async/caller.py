@@ -14,11 +14,12 @@ from vtex_invoice_async.call import Call
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import CallError, Doubt, NotAuthorized, RateLimited
 from vtex_invoice_async.events import Observers, Retrying, Sent, Settled
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import NoReply, Reply
 from vtex_invoice_async.operations import Operation
 from vtex_invoice_async.protocol import decode, doubt_of, encode
 from vtex_invoice_async.retry import Attempt, GiveUp, RetryPolicy, RetryQuota, decide
-from vtex_invoice_async.transport import Mark, Transport
+from vtex_invoice_async.transport import Transport
 from vtex_invoice_async.turns import Turns
 from vtex_invoice_async.vocabulary import OrdersApi
 

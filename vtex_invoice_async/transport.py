@@ -11,8 +11,8 @@ import os
 import re
 from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from html import escape
 from io import BytesIO
 from typing import Final
@@ -20,14 +20,15 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
-from attrs import define
 from yarl import URL
 
 from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig, Credentials
+from vtex_invoice_async.deadlines import Deadlines
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.evidence import Mark, MarkedRequest, SentBeforeError, current
 from vtex_invoice_async.messages import NoReply, Reply, Request
 
-__all__ = ["Mark", "Transport"]
+__all__ = ["Transport"]
 
 SHORTEST_ECHO: Final = 6
 """Characters; what is shorter occurs in words that have nothing to do with a credential."""
@@ -35,43 +36,8 @@ SHORTEST_ECHO: Final = 6
 # What .NET and others escape in JSON beside what must be, more or less of it.
 JSON_ESCAPES: Final = ("", "<>&", "<>&'", "<>&'\"", "<>&'\"+", "<>&'\"+`")
 READ_SIZE: Final = 2**16
-LARGE_BODY: Final = 2**20
-
-
-@define
-class Mark:
-    """Evidence: whether a byte of this attempt may have left."""
-
-    bytes_left: bool = False
-    age: int = 0
-    """Of the credentials that it carried: how many had been given out by then."""
-
-    intend: Callable[[], Awaitable[None]] | None = None
-    """Awaited on a connection that stands, before anything is sent; what it raises is raised."""
-
-
-_mark: ContextVar[Mark] = ContextVar("the mark of the attempt in this task")
-
-
-class _SentBeforeError(Exception):
-    """aiohttp wants to send one request twice."""
-
-
-class _MarkedRequest(aiohttp.ClientRequest):
-    """A request that leaves its mark before its first byte, and leaves only once.
-
-    aiohttp repeats GET and PUT by itself when a connection drops, though the server may have
-    acted; no public switch turns that off, but a second `send` of the same attempt ends here.
-    """
-
-    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        mark = _mark.get()
-        if mark.bytes_left:
-            raise _SentBeforeError
-        if mark.intend is not None:
-            await mark.intend()
-        mark.bytes_left = True
-        return await super().send(conn)
+LARGE: Final = 2**16
+"""Bytes of a body that aiohttp writes in pieces, so that neither memory nor the loop is held up."""
 
 
 class Transport:
@@ -82,7 +48,12 @@ class Transport:
         self._url = config.url
         # Both are taken as they are written: yarl would write an IPv6 address in its own way.
         self._origin = URL(config.url, encoded=True).origin()
+        _, slash, prefix = config.url.partition("://")[2].partition("/")
+        self._prefix = slash + prefix
         self._headers: dict[str, str] = {}
+        self._head = ""
+        """The headers, as they are sent."""
+        self._deadlines = Deadlines(config.timeouts.total)
         self._given: tuple[tuple[str, ...], ...] = ()
         self._secrets: list[str] = []
         self._asking = Lock()
@@ -104,6 +75,8 @@ class Transport:
             "User-Agent": "vtex-invoice-async",
             **authentication,
         }
+        lines = {"Host": self._origin.host_port_subcomponent, **self._headers}.items()
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in lines)
         # What was sent with the last ones may still be answered.
         self._given = (*self._given[-1:], tuple(authentication.values()))
         plain = [secret for given in self._given for secret in given]
@@ -150,7 +123,7 @@ class Transport:
         timeouts = self._config.timeouts
         self._home = (os.getpid(), get_running_loop())
         self._session = aiohttp.ClientSession(
-            request_class=_MarkedRequest,
+            request_class=MarkedRequest,
             connector=aiohttp.TCPConnector(
                 limit=self._config.max_concurrency + LOOKS_AT_ONCE,
                 ssl=self._config.ssl_context or True,
@@ -211,24 +184,16 @@ class Transport:
         """Send *request* once, with a new *mark*, and return what came back, whatever it was."""
         if not self._headers and (reason := await self.renew(0)):
             return NoReply(reason=reason, bytes_left=False, tried=False)
-        session, url = self.check_usable(), self._url_of(request)
+        session = self.check_usable()
         mark.age = self._age
-        _mark.set(mark)
+        mark.message = self._message(request)
+        current.set(mark)
         status: int | None = None
         try:
-            async with (
-                timeout(self._config.timeouts.total),
-                session.request(
-                    request.method,
-                    url,
-                    data=_streamed(request.body),
-                    headers=self._headers,
-                    allow_redirects=False,
-                    proxy=self._config.proxy,
-                ) as response,
-            ):
-                status = response.status
-                body = await _read(response, request.reply_limit)
+            with self._deadlines.deadline():
+                async with self._sending(session, request, mark) as response:
+                    status = response.status
+                    body = await _read(response, request.reply_limit)
                 if body is None:
                     reason = f"the answer is longer than {request.reply_limit} bytes"
                     return NoReply(reason=reason, bytes_left=True, status=status)
@@ -245,11 +210,36 @@ class Transport:
             reason = self._reason(error)
             return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
 
-    def _url_of(self, request: Request) -> URL:
-        url = URL(self._url + request.path, encoded=True)
-        if url.origin() != self._origin:
+    def _message(self, request: Request) -> bytes | None:
+        """Return the bytes of a request; None where aiohttp has to write it."""
+        path, body = request.path, request.body
+        # What is refused here would end in another host, or in another header.
+        if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
             raise ConfigError("a request for another host; its credentials stay here")
-        return url
+        if self._config.proxy is not None or (body is not None and len(body) > LARGE):
+            return None
+        head = f"{request.method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
+        if body is None:
+            length = "" if request.method == "GET" else "Content-Length: 0\r\n"
+            return f"{head}{length}\r\n".encode()
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def _sending(
+        self, session: aiohttp.ClientSession, request: Request, mark: Mark
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if mark.message is not None:
+            # Where it goes is all that aiohttp has to know.
+            return session.request(request.method, self._origin, allow_redirects=False)
+        body = request.body
+        return session.request(
+            request.method,
+            URL(self._url + request.path, encoded=True),
+            # A large one in pieces.
+            data=BytesIO(body) if body is not None and len(body) > LARGE else body,
+            headers=self._headers,
+            allow_redirects=False,
+            proxy=self._config.proxy,
+        )
 
     def _reason(self, error: Exception) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
@@ -267,7 +257,7 @@ class Transport:
             aiohttp.ServerDisconnectedError: "the connection was closed before an answer came",
             aiohttp.ClientPayloadError: "the answer broke off",
             aiohttp.ClientResponseError: "the answer was not HTTP",
-            _SentBeforeError: "the connection was closed before an answer came",
+            SentBeforeError: "the connection was closed before an answer came",
             aiohttp.ClientOSError: "the connection broke",
         }
         if self._session is None:
@@ -279,11 +269,6 @@ class Transport:
         if isinstance(error, aiohttp.ClientSSLError) or not isinstance(number, int) or number <= 0:
             return told
         return f"{told} ({os.strerror(number)})"
-
-
-def _streamed(body: bytes | None) -> bytes | BytesIO | None:
-    """Return a body as aiohttp wants it: a large one in pieces, so that the loop is not held up."""
-    return BytesIO(body) if body is not None and len(body) > LARGE_BODY else body
 
 
 def _authentication(credentials: Credentials) -> dict[str, str]:
@@ -329,12 +314,13 @@ def _is_being_cancelled() -> bool:
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     """Return the whole body, or None where it is longer than *limit*."""
-    chunks: list[bytes] = []
-    room = limit
-    while chunk := await response.content.read(READ_SIZE):
-        room -= len(chunk)
-        if room < 0:
-            response.close()
-            return None
-        chunks.append(chunk)
+    content = response.content
+    chunks = [await content.read(READ_SIZE)]
+    room = limit - len(chunks[0])
+    while room >= 0 and not content.at_eof():
+        chunks.append(await content.read(READ_SIZE))
+        room -= len(chunks[-1])
+    if room < 0:
+        response.close()
+        return None
     return b"".join(chunks)
