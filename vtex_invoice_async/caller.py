@@ -53,7 +53,7 @@ class Caller:
         self._opened_at = (datetime.min.replace(tzinfo=UTC), 0.0)
         # Wrapped once: what differs between calls rides on the exception.
         again = backoff.on_exception(self._waits, _FailedError, jitter=None, logger=None)
-        self._attempts = again(self._attempt)
+        self._go_on = again(self._attempt_again)
 
     def open(self) -> None:
         """Make the pool in the running loop."""
@@ -115,7 +115,12 @@ class Caller:
         self._quota.earn()
         error: CallError | None = None
         try:
-            result: R = await self._attempts(call)
+            try:
+                result = await self._attempt(call)
+            except _FailedError as failed:
+                # Only now: to wrap every call in its patience would cost as much as to read an answer.
+                call.failure = failed.error
+                result = await self._go_on(call)
         except _FailedError as failed:
             error = failed.error
         except CallError as refused:
@@ -170,6 +175,13 @@ class Caller:
         held = self.turns.circuit_is_open and call.operation.acts
         return isinstance(error, RateLimited) or held or self._quota.spend()
 
+    async def _attempt_again(self, call: Call[R]) -> R:
+        """Let backoff hear of the first failure, and make every attempt after it."""
+        if call.failure is not None:
+            error, call.failure = call.failure, None
+            raise _FailedError(call, error)
+        return await self._attempt(call)
+
     async def _attempt(self, call: Call[R]) -> R:
         reply: Reply | NoReply | None = None
         try:
@@ -199,7 +211,7 @@ class Caller:
             call.operation,
             call.orders_api,
             reply,
-            self.latest(),
+            self.latest,
             self._transport.blot,
             doubted=call.doubted,
         )

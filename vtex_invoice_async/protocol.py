@@ -102,7 +102,7 @@ def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
 
 def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
     if name == "order_id":
-        checks.refuse(tuple(of_order_id(value, is_read=isinstance(operation, GetOrder))))
+        checks.refuse(tuple(of_order_id(value, is_read=not operation.acts)))
     elif not isinstance(value, str) or not is_path_parameter(value):
         advice = (
             "must be a str that starts with a letter or a digit and goes on with letters, digits or "
@@ -116,14 +116,14 @@ def decode(
     operation: Operation[R],
     orders_api: OrdersApi,
     reply: Reply | NoReply,
-    since: datetime,
+    since: Callable[[], datetime],
     blot: Callable[[str], str] = str,
     *,
     doubted: bool = False,
 ) -> R:
     """Return what an answer to *operation* says, or raise the `CallError` that it proves.
 
-    *since* is when the last byte of the request may have left; *blot* takes the credentials out of
+    *since* tells when the last byte of the request may have left; *blot* takes the credentials out of
     VTEX's words, before anything is cut off them. Where an earlier attempt is *doubted*, nothing
     but a confirmation settles it: a refusal may well mean that VTEX has acted on that one.
     """
@@ -131,7 +131,7 @@ def decode(
         call = CallFacts(operation=operation.name, order_id=operation.order_id, status=reply.status)
         if not reply.bytes_left and not doubted:
             raise NotSent(f"nothing was sent: {reply.reason}", **call)
-        raise _unknown(operation, orders_api, reply.reason, since, call)
+        raise _unknown(operation, orders_api, reply.reason, since(), call)
     reason = f"VTEX answered {reply.status}"
     if 200 <= reply.status < 300:
         try:
@@ -150,7 +150,7 @@ def decode(
         request_id=answer.request_id,
     )
     proven = None if doubted else _proven(operation, reply, answer, call)
-    raise proven or _unknown(operation, orders_api, reason, since, call)
+    raise proven or _unknown(operation, orders_api, reason, since(), call)
 
 
 def is_answer(reply: Reply | NoReply) -> bool:
