@@ -101,13 +101,28 @@ def served(fault: Callable[[RawServer], Act]) -> Where:
     return serve
 
 
-def drip(server: RawServer) -> Act:
-    """Answer so slowly that no pause is long enough to be a timeout of its own."""
+def drip_head(server: RawServer) -> Act:
+    """Answer so slowly that the head does not come in time, though something comes all the time."""
 
     async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         for byte in answer() * 1_000:
             writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    return act
+
+
+def drip(server: RawServer) -> Act:
+    """Answer so slowly that no pause is long enough to be a timeout of its own."""
+
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        whole = answer(b"x" * 1_000)
+        head = whole.index(b"x")
+        for piece in (whole[:head], *whole[head:]):
+            writer.write(piece if isinstance(piece, bytes) else bytes([piece]))
             await writer.drain()
             await asyncio.sleep(0.01)
 
@@ -130,6 +145,7 @@ MAY_HAVE_LEFT: dict[str, Where] = {
     "no answer": served(hang_after_request),
     "half an answer": served(raw(b"HTTP/1.1 200 OK\r\nContent-Le")),
     "drip by drip": served(drip),
+    "a head drip by drip": served(drip_head),
     "garbage": served(raw(b"garbage\r\n\r\n")),
     "an answer": served(reply_with(answer())),
 }
@@ -239,6 +255,7 @@ async def test_not_sent_says_why(where: Where, words: str) -> None:
     [
         (served(hang_after_request), "no answer for 0.3 s"),
         (served(drip), "no answer within 0.6 s"),
+        (served(drip_head), "no answer for 0.3 s"),
         (served(close_after_request), "the connection was closed before an answer came"),
         (served(reset_after_request), "the connection broke (Connection reset by peer)"),
         (served(raw(b"garbage\r\n\r\n")), "the answer was not HTTP"),

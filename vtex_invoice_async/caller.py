@@ -51,6 +51,8 @@ class Caller:
         self._quota = RetryQuota()
         self._closed = asyncio.Event()
         self._opened_at = (datetime.min.replace(tzinfo=UTC), 0.0)
+        self.time: Callable[[], float] = _time
+        """The loop's clock, which only goes forward."""
         # Wrapped once: what differs between calls rides on the exception.
         again = backoff.on_exception(self._waits, _FailedError, jitter=None, logger=None)
         self._go_on = again(self._attempt_again)
@@ -58,6 +60,7 @@ class Caller:
     def open(self) -> None:
         """Make the pool in the running loop."""
         self._transport.open()
+        self.time = asyncio.get_running_loop().time
         self._opened_at = (datetime.now(UTC), self.time())
 
     async def aclose(self, *, drain: bool) -> None:
@@ -79,10 +82,6 @@ class Caller:
         """Raise `ConfigError` where a call cannot be sent, here and now."""
         self._transport.check_usable()
         self.turns.check_open()
-
-    def time(self) -> float:
-        """Return the loop's clock, which only goes forward."""
-        return asyncio.get_running_loop().time()
 
     def now(self) -> datetime:
         """Return the time of day by the loop's clock: setting the computer's does not move it."""
@@ -260,6 +259,11 @@ class Caller:
                 seconds=self.time() - call.began,
             )
         )
+
+
+def _time() -> float:
+    """Return the loop's clock before it is known whose it is."""
+    return asyncio.get_running_loop().time()
 
 
 def _send_all(call: Call[Any]) -> None:

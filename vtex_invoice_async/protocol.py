@@ -41,8 +41,6 @@ __all__ = ["decode", "doubt_of", "encode", "is_answer"]
 
 R = TypeVar("R")
 
-_PATH_PARAMETERS: Final = ("order_id", "invoice_number")
-
 # A real answer with one of these, in VTEX's own words, means that VTEX did not act.
 _REFUSALS: Final[dict[int, type[Rejected]]] = {
     400: BadRequest,
@@ -87,12 +85,12 @@ def encode(operation: Operation[R], orders_api: OrdersApi) -> Request:
 
 def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
     template = operation.path if orders_api is OrdersApi.OMS else operation.document_path
-    path = template
-    for name in _PATH_PARAMETERS:
-        placeholder = f"{{{name}}}"
-        if placeholder in template:
-            value = _path_parameter(name, getattr(operation, name), operation)
-            path = path.replace(placeholder, quote(value, safe=""))
+    path = template.format_map(
+        {
+            name: quote(_path_parameter(name, getattr(operation, name), operation), safe="")
+            for name in operation.path_parameters
+        }
+    )
     # The last word: whatever was put in, the path has the segments of its template and no more.
     if path.count("/") != template.count("/") or "?" in path or "#" in path:
         problem = Problem(code="path", field="", message="the ids do not fit into a path")
@@ -186,12 +184,16 @@ def _proven(
 
 
 def _read(operation: Operation[R], reply: Reply, orders_api: OrdersApi) -> R:
-    if isinstance(operation, GetOrder) and operation.must_be_fresh and _is_kept(reply):
+    if not operation.acts and _must_be_fresh(operation) and _is_kept(reply):
         raise ValueError("a copy that a cache has kept")
     kind = operation.returns()
     if kind is type(None) and reply.status != 204:
         raise ValueError("not a 204")
     return read(reply.body, kind, orders_api)
+
+
+def _must_be_fresh(operation: Operation[R]) -> bool:
+    return isinstance(operation, GetOrder) and operation.must_be_fresh
 
 
 def _refusal(operation: Operation[R], status: int, answer: _Answer) -> type[Rejected] | None:
@@ -241,10 +243,11 @@ def _answer(reply: Reply) -> _Answer:
 
 
 def _is_html(reply: Reply) -> bool:
-    body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not body:
+    kind = reply.headers.get("Content-Type", "")
+    if kind.startswith("application/json") and reply.body.startswith(b"{"):
         return False
-    return body.startswith(b"<") or "html" in reply.headers.get("Content-Type", "").lower()
+    body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return bool(body) and (body.startswith(b"<") or "html" in kind.lower())
 
 
 def _is_kept(reply: Reply) -> bool:

@@ -12,7 +12,6 @@ import re
 from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from html import escape
 from io import BytesIO
 from typing import Final
@@ -20,6 +19,7 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
+from attrs import evolve
 from yarl import URL
 
 from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig, Credentials
@@ -40,6 +40,10 @@ LARGE: Final = 2**16
 """Bytes of a body that aiohttp writes in pieces, so that neither memory nor the loop is held up."""
 
 
+class _PieceTimeoutError(TimeoutError):
+    """The next piece of an answer did not come in time."""
+
+
 class Transport:
     """One aiohttp session with its own connections, bound to the loop and process that opened it."""
 
@@ -53,7 +57,8 @@ class Transport:
         self._headers: dict[str, str] = {}
         self._head = ""
         """The headers, as they are sent."""
-        self._deadlines = Deadlines(config.timeouts.total)
+        self._attempts = Deadlines(config.timeouts.total)
+        self._pieces = Deadlines(config.timeouts.read, _PieceTimeoutError)
         self._given: tuple[tuple[str, ...], ...] = ()
         self._secrets: list[str] = []
         self._asking = Lock()
@@ -61,7 +66,8 @@ class Transport:
         """How many credentials it was given so far."""
         if (fixed := config.fixed_credentials) is not None:
             self._use(fixed)
-        self._home: tuple[int, object] | None = None
+        self._pid = 0
+        self._loop: object = None
         self._session: aiohttp.ClientSession | None = None
 
     def _use(self, credentials: Credentials) -> None:
@@ -118,10 +124,10 @@ class Transport:
         """Make the session in the running loop; connections are opened as they are needed."""
         if self._session is not None:
             raise ConfigError("this client is open already; enter it once")
-        if self._home is not None:
+        if self._loop is not None:
             raise ConfigError("this client was closed; make a new one")
         timeouts = self._config.timeouts
-        self._home = (os.getpid(), get_running_loop())
+        self._pid, self._loop = os.getpid(), get_running_loop()
         self._session = aiohttp.ClientSession(
             request_class=MarkedRequest,
             connector=aiohttp.TCPConnector(
@@ -131,7 +137,6 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 connect=timeouts.connect,
-                sock_read=timeouts.read,
                 # Its own total would swallow a cancellation that comes in the same moment.
                 total=None,
                 ceil_threshold=math.inf,
@@ -143,11 +148,12 @@ class Transport:
     @property
     def is_usable(self) -> bool:
         """Whether a request could be sent, here and now."""
-        if self._session is None or self._home is None:
-            return False
-        pid, loop = self._home
         # A forked child has no running loop to ask for.
-        return pid == os.getpid() and loop is get_running_loop()
+        return (
+            self._session is not None
+            and self._pid == os.getpid()
+            and self._loop is get_running_loop()
+        )
 
     def blot(self, text: str) -> str:
         """Return *text* without the credentials, which an answer may echo."""
@@ -170,15 +176,16 @@ class Transport:
 
     def check_usable(self) -> aiohttp.ClientSession:
         """Return the session, or raise `ConfigError` where nothing can be sent here and now."""
-        if self._session is None:
-            state = "was closed" if self._home else "is not open; use `async with`"
+        session = self._session
+        if session is None:
+            state = "was closed" if self._loop else "is not open; use `async with`"
             raise ConfigError(f"this client {state}; nothing was sent")
         if not self.is_usable:
             raise ConfigError(
                 "this client belongs to another event loop or to the parent process; "
                 "make one in each; nothing was sent"
             )
-        return self._session
+        return session
 
     async def send(self, request: Request, mark: Mark) -> Reply | NoReply:
         """Send *request* once, with a new *mark*, and return what came back, whatever it was."""
@@ -190,14 +197,12 @@ class Transport:
         current.set(mark)
         status: int | None = None
         try:
-            with self._deadlines.deadline():
-                async with self._sending(session, request, mark) as response:
-                    status = response.status
-                    body = await _read(response, request.reply_limit)
-                if body is None:
-                    reason = f"the answer is longer than {request.reply_limit} bytes"
-                    return NoReply(reason=reason, bytes_left=True, status=status)
-                return Reply(status=status, headers=response.headers, body=body)
+            with self._attempts.deadline() as attempt:
+                attempt.start()
+                with self._pieces.deadline() as mark.answer:
+                    response = await self._request(session, request, mark)
+                status = response.status
+                body = await self._read(response, request.reply_limit)
         except CancelledError:
             if _is_being_cancelled():
                 raise
@@ -209,6 +214,10 @@ class Transport:
                 raise
             reason = self._reason(error)
             return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
+        if body is None:
+            reason = f"the answer is longer than {request.reply_limit} bytes"
+            return NoReply(reason=reason, bytes_left=True, status=status)
+        return Reply(status=status, headers=response.headers, body=body)
 
     def _message(self, request: Request) -> bytes | None:
         """Return the bytes of a request; None where aiohttp has to write it."""
@@ -224,14 +233,14 @@ class Transport:
             return f"{head}{length}\r\n".encode()
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
-    def _sending(
+    async def _request(
         self, session: aiohttp.ClientSession, request: Request, mark: Mark
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
         if mark.message is not None:
             # Where it goes is all that aiohttp has to know.
-            return session.request(request.method, self._origin, allow_redirects=False)
+            return await session.request(request.method, self._origin, allow_redirects=False)
         body = request.body
-        return session.request(
+        return await session.request(
             request.method,
             URL(self._url + request.path, encoded=True),
             # A large one in pieces.
@@ -239,7 +248,26 @@ class Transport:
             headers=self._headers,
             allow_redirects=False,
             proxy=self._config.proxy,
+            timeout=evolve(session.timeout, sock_read=self._config.timeouts.read),
         )
+
+    async def _read(self, response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+        """Return the whole body, or None where it is longer than *limit*."""
+        content, chunks, room = response.content, [], limit
+        try:
+            while not content.at_eof() and room >= 0:
+                with self._pieces.deadline() as piece:
+                    if not content.is_eof():
+                        piece.start()
+                    chunks.append(await content.read(READ_SIZE))
+                room -= len(chunks[-1])
+        except BaseException:
+            response.close()
+            raise
+        if room < 0:
+            response.close()
+            return None
+        return b"".join(chunks)
 
     def _reason(self, error: Exception) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
@@ -253,6 +281,7 @@ class Transport:
             aiohttp.ClientConnectorError: f"{host} could not be reached",
             aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect} s",
             aiohttp.ServerTimeoutError: f"no answer for {timeouts.read} s",
+            _PieceTimeoutError: f"no answer for {timeouts.read} s",
             TimeoutError: f"no answer within {timeouts.total} s",
             aiohttp.ServerDisconnectedError: "the connection was closed before an answer came",
             aiohttp.ClientPayloadError: "the answer broke off",
@@ -310,17 +339,3 @@ def _in_base64(text: str) -> Iterator[str]:
 def _is_being_cancelled() -> bool:
     task = current_task()
     return task is None or task.cancelling() > 0
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """Return the whole body, or None where it is longer than *limit*."""
-    content = response.content
-    chunks = [await content.read(READ_SIZE)]
-    room = limit - len(chunks[0])
-    while room >= 0 and not content.at_eof():
-        chunks.append(await content.read(READ_SIZE))
-        room -= len(chunks[-1])
-    if room < 0:
-        response.close()
-        return None
-    return b"".join(chunks)
