@@ -21,6 +21,7 @@ __all__ = [
     "of",
     "problem",
     "refuse",
+    "require",
     "text",
     "whole",
 ]
@@ -118,6 +119,12 @@ def of(kind: type[object], field: str, value: object) -> Problems:
         if isinstance(value, kind)
         else problem("type", field, f"must be of type {kind.__name__}")
     )
+
+
+def require(kind: type[object], field: str, value: object) -> None:
+    """Raise `InvalidInvoice` for what is not of *kind*."""
+    if not isinstance(value, kind):
+        raise InvalidInvoice(of(kind, field, value))
 
 
 def listed(field: str, values: Iterable[T]) -> tuple[T, ...]:

@@ -77,8 +77,7 @@ class InvoiceItem:
     description: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
-        problems += checks.money("price", self.price, 0)
+        problems = checks.money("price", self.price, 0)
         problems += checks.whole("quantity", self.quantity, 1, "quantity")
         if self.id is not None:
             problems += checks.name("id", self.id)
@@ -86,7 +85,8 @@ class InvoiceItem:
             problems += checks.whole("itemIndex", self.item_index, 0)
         if self.description is not None:
             problems += checks.text("description", self.description)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
 def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
@@ -133,7 +133,7 @@ class Invoice:
     volumes: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
+        problems: tuple[Problem, ...] = ()
         if not isinstance(self.type, InvoiceType):
             problems += checks.problem(
                 "type", "type", "must be InvoiceType.OUTPUT or InvoiceType.INPUT"
@@ -159,7 +159,8 @@ class Invoice:
             problems += checks.money("extraValue", self.extra_value, 0)
         if self.volumes is not None:
             problems += checks.whole("volumes", self.volumes, 0)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
 @frozen(kw_only=True)
@@ -175,14 +176,14 @@ class TrackingInfo:
     dispatched_date: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
-        problems += checks.text("courier", self.courier)
+        problems = checks.text("courier", self.courier)
         problems += checks.name("trackingNumber", self.tracking_number)
         if self.tracking_url is not None:
             problems += checks.text("trackingUrl", self.tracking_url)
         if self.dispatched_date is not None:
             problems += checks.moment("dispatchedDate", self.dispatched_date)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
 @frozen(kw_only=True)
@@ -195,14 +196,14 @@ class TrackingEvent:
     date: date
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
-        problems += checks.text("city", self.city)
+        problems = checks.text("city", self.city)
         problems += checks.text("state", self.state)
         problems += checks.text("description", self.description)
         # A datetime is a date to isinstance; its hour would be lost without a word.
         if type(self.date) is not date:
             problems += checks.problem("date", "date", "must be a datetime.date")
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
 def _events(values: Iterable[TrackingEvent]) -> tuple[TrackingEvent, ...]:
@@ -223,13 +224,14 @@ class TrackingStatus:
     events: tuple[TrackingEvent, ...] = field(default=(), converter=_events)
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
+        problems: tuple[Problem, ...] = ()
         if type(self.is_delivered) is not bool:
             problems += checks.problem("boolean", "isDelivered", "must be True or False")
         if self.delivered_date is not None:
             problems += checks.moment("deliveredDate", self.delivered_date)
         problems += checks.many(TrackingEvent, "events", self.events)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
 @frozen(kw_only=True)

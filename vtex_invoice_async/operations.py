@@ -112,7 +112,7 @@ class NotifyInvoice(_Recorded):
     invoice: Invoice
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(checks.of(Invoice, "invoice", self.invoice))
+        checks.require(Invoice, "invoice", self.invoice)
 
     def body(self) -> Invoice:
         """Return the invoice."""
@@ -137,7 +137,7 @@ class SendTracking(_Recorded):
     tracking: TrackingInfo
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(checks.of(TrackingInfo, "tracking", self.tracking))
+        checks.require(TrackingInfo, "tracking", self.tracking)
 
     def shown_by(self, order: Order) -> bool | None:
         """Compare what the invoice's package shows; VTEX does not show the date of dispatch."""
@@ -167,7 +167,7 @@ class UpdateTrackingStatus(_Recorded):
     tracking: TrackingStatus
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(checks.of(TrackingStatus, "tracking", self.tracking))
+        checks.require(TrackingStatus, "tracking", self.tracking)
 
     def shown_by(self, order: Order) -> bool | None:
         """Look for every event on its day, and for the end of the delivery.

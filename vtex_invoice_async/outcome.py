@@ -63,7 +63,7 @@ class InvoiceJob:
 
     def __attrs_post_init__(self) -> None:
         checks.refuse(checks.name("orderId", self.order_id, "order-id"))
-        checks.refuse(checks.of(Invoice, "invoice", self.invoice))
+        checks.require(Invoice, "invoice", self.invoice)
 
 
 @frozen(kw_only=True)
