@@ -12,7 +12,8 @@ the CPU time of it alone. All is run once before, so that every module has its b
     help         `vtex-invoice --help`
     send help    `vtex-invoice send --help`
 
-The ratios are of `client` to `needs`, medians over the rounds: as they are, and without `bare`.
+The ratios are of `client` to `needs`, medians over the rounds: as they are, and without `bare`. Where
+others use the machine too, read those of CPU time.
 """
 
 from __future__ import annotations
