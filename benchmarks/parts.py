@@ -141,7 +141,7 @@ def parts() -> Mapping[str, Part]:
         "  inexpressible": timed(lambda: tuple(inexpressible(JOB.invoice, OMS))),
         "  path": timed(partial(encode, read, OMS)),
         "  body": timed(partial(encode_body, JOB.invoice, OMS)),
-        "decode": timed(partial(decode, NOTIFY, OMS, REPLY, ISSUED)),
+        "decode": timed(partial(decode, NOTIFY, OMS, REPLY, lambda: ISSUED)),
         "throttle": pace,
         "turn": turn,
         "row": row,
