@@ -53,3 +53,27 @@ def test_a_file_of_each_format_can_be_written(format_: str, tmp_path: Path) -> N
 
     assert path.stat().st_size
     assert len(list(path.iterdir())) == 3 if path.is_dir() else path.is_file()
+
+
+def test_every_start_is_measured() -> None:
+    found = measured("startup", "--rounds", 1)
+
+    assert {"needs", "client", "help"} < set(found["milliseconds"])
+    assert all(kind["least"] > 0 for way in found["milliseconds"].values() for kind in way.values())
+    assert found["client_to_needs"]["cpu"]["median"] > 0
+
+
+def test_the_memory_of_sending_is_measured() -> None:
+    found = measured("memory", "--few", 5, "--many", 10, "--concurrency", 4)
+
+    assert set(found["ways"]) == {"notify_many", "journaled run"}
+    # An interpreter with all that a client needs.
+    assert all(way["peak_mib_of_few"] > 20 for way in found["ways"].values())
+
+
+def test_every_part_of_a_call_is_measured() -> None:
+    found = measured("parts", "--calls", 5, "--rounds", 2)["parts"]
+
+    assert {"encode", "decode", "turn", "row"} < set(found)
+    assert found["json.dumps"]["ratio"]["median"] == 1
+    assert all(part["microseconds"]["least"] > 0 for part in found.values())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+# What type checkers know by this name: to import `typing` takes longer than all that is done here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from vtex_invoice_async.client import VtexInvoiceClient

@@ -44,8 +44,9 @@ _BASE_URL = re.compile(
 )
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
 # Who reads a URL should find the same host in it: no backslash, and no bracket but around an IPv6.
+# What is allowed before the @ is listed, for a class of all else takes `re` longer than this module.
 _PROXY = re.compile(
-    r"https?://(?:[^\\/?#\[\]\x00-\x20\x7f-\U0010ffff]*@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d*)?"
+    r"https?://(?:[!\x22$-.0->@-Z^-~]*@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d*)?"
     r"(?:[/?#][\x21-\x5b\x5d-\x7e]*)?",
     re.ASCII,
 )

@@ -66,7 +66,7 @@ def _is_seconds(value: object) -> bool:
     return 0 <= value <= MOST_SECONDS
 
 
-@define
+@define(eq=False)
 class RetryQuota:
     """What all calls of a client may repeat together: an outage must not be met with a storm."""
 

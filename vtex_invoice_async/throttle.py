@@ -92,7 +92,7 @@ class _Mode(Enum):
     PROBE = auto()
 
 
-@define
+@define(eq=False)
 class Throttle:
     """The pace of one account, shared by everyone who sends for it.
 
