@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from operator import attrgetter
+from typing import Final, Literal
 
 from attrs import field, frozen
 
@@ -89,6 +90,19 @@ class InvoiceItem:
             raise InvalidInvoice(problems)
 
 
+_TEXTS: Final = {
+    "invoice_key": "invoiceKey",
+    "invoice_url": "invoiceUrl",
+    "embedded_invoice": "embeddedInvoice",
+    "courier": "courier",
+    "tracking_number": "trackingNumber",
+    "tracking_url": "trackingUrl",
+    "cfop": "cfop",
+}
+_TEXT_NAMES: Final = tuple(_TEXTS.values())
+_texts = attrgetter(*_TEXTS)
+
+
 def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
     return checks.listed("items", values)
 
@@ -142,15 +156,7 @@ class Invoice:
         problems += checks.money("invoiceValue", self.invoice_value, 1)
         problems += checks.moment("issuanceDate", self.issuance_date)
         problems += checks.many(InvoiceItem, "items", self.items)
-        for name, text in (
-            ("invoiceKey", self.invoice_key),
-            ("invoiceUrl", self.invoice_url),
-            ("embeddedInvoice", self.embedded_invoice),
-            ("courier", self.courier),
-            ("trackingNumber", self.tracking_number),
-            ("trackingUrl", self.tracking_url),
-            ("cfop", self.cfop),
-        ):
+        for name, text in zip(_TEXT_NAMES, _texts(self), strict=True):
             if text is not None:
                 problems += checks.text(name, text)
         if self.dispatched_date is not None:

@@ -52,7 +52,14 @@ def refusals(invoice: Invoice, orders_api: OrdersApi | None = None) -> Iterator[
 
     A return names a line twice by what is sent in a dialect; without *orders_api*, in any of them.
     """
-    number = invoice.invoice_number
+    if not shapes.is_plain_number(invoice.invoice_number):
+        yield from _of_refused_number(invoice.invoice_number)
+    if invoice.type is InvoiceType.INPUT and len(invoice.items) > 1:
+        for field, told in _lines_twice(invoice, orders_api):
+            yield RULES["return-line-twice"].problem(field, f"{told}, or there is no refund")
+
+
+def _of_refused_number(number: str) -> Iterator[Problem]:
     for mark, code in _MARKS:
         if mark in number:
             told = f"holds {mark!r}: leave it out, here and in your own books"
@@ -63,9 +70,6 @@ def refusals(invoice: Invoice, orders_api: OrdersApi | None = None) -> Iterator[
     if shapes.is_exponent(number):
         told = f"is a long number as a spreadsheet shortens it: {_AS_TEXT}"
         yield RULES["number-exponent"].problem("invoiceNumber", told)
-    if invoice.type is InvoiceType.INPUT and len(invoice.items) > 1:
-        for field, told in _lines_twice(invoice, orders_api):
-            yield RULES["return-line-twice"].problem(field, f"{told}, or there is no refund")
 
 
 def of_order_id(order_id: object, *, is_read: bool = False) -> tuple[Problem, ...]:
