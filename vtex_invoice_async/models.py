@@ -78,10 +78,15 @@ class InvoiceItem:
     description: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        problems = checks.money("price", self.price, 0)
-        problems += checks.whole("quantity", self.quantity, 1, "quantity")
-        if self.id is not None:
-            problems += checks.name("id", self.id)
+        price, quantity, sku = self.price, self.quantity, self.id
+        problems: tuple[Problem, ...] = ()
+        # An invoice has many lines, most of them plain: a call for each field would be felt.
+        if type(price) is not int or not 0 <= price <= checks.MOST:
+            problems += checks.money("price", price, 0)
+        if type(quantity) is not int or not 1 <= quantity <= checks.MOST:
+            problems += checks.whole("quantity", quantity, 1, "quantity")
+        if sku is not None and not (type(sku) is str and sku.isalnum()):
+            problems += checks.name("id", sku)
         if self.item_index is not None:
             problems += checks.whole("itemIndex", self.item_index, 0)
         if self.description is not None:
