@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from benchmarks.files import FILES
+from benchmarks.peers import PEERS
+from benchmarks.peers.orders import documents
 from benchmarks.rows import STEPS
+from benchmarks.ways import Load
 from tests.command_line import ROOT
 from vtex_invoice_async.jobs.sources import FORMATS
 
@@ -53,3 +56,22 @@ def test_a_file_of_each_format_can_be_written(format_: str, tmp_path: Path) -> N
 
     assert path.stat().st_size
     assert len(list(path.iterdir())) == 3 if path.is_dir() else path.is_file()
+
+
+def test_what_a_user_would_write_by_hand_is_measured() -> None:
+    way = "aiohttp by hand"
+
+    found = measured(
+        "throughput", "--invoices", 12, "--concurrency", 4, "--rounds", 1, "--ways", way
+    )
+
+    assert list(found["4"]) == ["bare aiohttp", way]
+    assert found["4"]["bare aiohttp"]["throughput_ratio"]["median"] == 1
+    assert found["4"][way]["throughput_ratio"]["median"] > 0
+
+
+def test_peers_are_given_the_same_invoices() -> None:
+    load = Load(url="http://vtex.example", invoices=3, concurrency=1)
+
+    assert list(documents(3)) == [(order_id, json.loads(body)) for order_id, body in load.bodies]
+    assert not list(PEERS["aiohttp by hand"].lacks())
