@@ -95,7 +95,7 @@ def show(found: Mapping[int, Found]) -> None:
             (
                 way,
                 f"{of['per_second'].median:,.0f}",
-                of["throughput_ratio"].written(),
+                of["throughput_ratio"].written(2 if of["throughput_ratio"].median > 0.1 else 4),
                 f"{of['cpu_us'].median:,.0f}",
                 of["cpu_ratio"].written(),
                 of["cpu_us_more"].written(0),

@@ -68,21 +68,21 @@ PEERS: Final[Mapping[str, Peer]] = {
         send=by("requests_threads"), share=0.25, packages={"requests": EXTRA}
     ),
     "httpx": Peer(send=by("httpx_async"), share=0.15, packages={"httpx": EXTRA}),
-    "httpx2": Peer(send=by("httpx2_async"), share=0.15, packages={"httpx2": EXTRA}),
+    "httpx2": Peer(send=by("httpx2_async"), share=0.25, packages={"httpx2": EXTRA}),
     "niquests": Peer(send=by("niquests_async"), share=0.5, packages={"niquests": APART}),
     "vtexpy, threads": Peer(send=by("vtexpy_threads"), share=0.03, packages={"vtex": EXTRA}),
-    "openapi-generator, JavaScript": Peer(
+    "openapi-generator JavaScript": Peer(
         send=by("generated_javascript"),
         share=0.5,
         packages={"openapi_generator_cli": EXTRA},
         programs={"java": JAVA, "node": NODE, "npm": NODE},
     ),
-    "the same, kept alive": Peer(
+    "openapi-generator JavaScript, kept alive": Peer(
         send=by("generated_javascript", "send_kept_alive"),
         packages={"openapi_generator_cli": EXTRA},
         programs={"java": JAVA, "node": NODE, "npm": NODE},
     ),
-    "openapi-generator, Python": Peer(
+    "openapi-generator Python": Peer(
         send=by("generated_asyncio"),
         packages={"openapi_generator_cli": EXTRA, "aiohttp_retry": EXTRA, "pydantic": EXTRA},
         programs={"java": JAVA},
