@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from benchmarks.files import FILES
+from benchmarks.peers import PEERS
+from benchmarks.peers.orders import documents
 from benchmarks.rows import STEPS
+from benchmarks.ways import Load
 from tests.command_line import ROOT
 from vtex_invoice_async.jobs.sources import FORMATS
 
@@ -77,3 +80,22 @@ def test_every_part_of_a_call_is_measured() -> None:
     assert {"encode", "decode", "turn", "row"} < set(found)
     assert found["json.dumps"]["ratio"]["median"] == 1
     assert all(part["microseconds"]["least"] > 0 for part in found.values())
+
+
+def test_what_a_user_would_write_by_hand_is_measured() -> None:
+    way = "aiohttp by hand"
+
+    found = measured(
+        "throughput", "--invoices", 12, "--concurrency", 4, "--rounds", 1, "--ways", way
+    )
+
+    assert list(found["4"]) == ["bare aiohttp", way]
+    assert found["4"]["bare aiohttp"]["throughput_ratio"]["median"] == 1
+    assert found["4"][way]["throughput_ratio"]["median"] > 0
+
+
+def test_peers_are_given_the_same_invoices() -> None:
+    load = Load(url="http://vtex.example", invoices=3, concurrency=1)
+
+    assert list(documents(3)) == [(order_id, json.loads(body)) for order_id, body in load.bodies]
+    assert not list(PEERS["aiohttp by hand"].lacks())
