@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         TrackingEvent,
         TrackingInfo,
         TrackingStatus,
-        cents,
     )
+    from vtex_invoice_async.money import cents
     from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
     from vtex_invoice_async.retry import RetryPolicy
     from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
@@ -64,8 +64,8 @@ _HOMES = {
         "TrackingEvent",
         "TrackingInfo",
         "TrackingStatus",
-        "cents",
     ),
+    "money": ("cents",),
     "outcome": ("InvoiceJob", "Outcome", "State"),
     "retry": ("RetryPolicy",),
     "vocabulary": ("InvoiceType", "OrdersApi"),

@@ -10,14 +10,16 @@ from typing import Final, Generic, TypeVar
 
 from attrs import frozen
 
+from vtex_invoice_async.printed import Printed
+
 __all__ = ["Later", "work_through"]
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 
-@frozen
-class Later(Generic[R]):
+@frozen(repr=False)
+class Later(Printed, Generic[R]):
     """Instead of a result: what brings it in its own time, while the worker takes another job."""
 
     bring: Callable[[], Awaitable[R]]

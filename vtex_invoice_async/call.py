@@ -19,7 +19,7 @@ __all__ = ["Call"]
 R = TypeVar("R")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Call(Generic[R]):
     """What is sent, how patiently, and what became of it so far. Times are the loop's."""
 

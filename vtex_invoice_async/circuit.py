@@ -19,7 +19,7 @@ OVER_AFTER: Final = 120.0
 """Seconds after which an outage is not waited out any longer."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Circuit:
     """Open while VTEX does not answer; then one send at a time is let through to see.
 

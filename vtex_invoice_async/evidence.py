@@ -21,7 +21,7 @@ from yarl import URL
 __all__ = ["Mark", "MarkedRequest", "SentBeforeError", "current"]
 
 
-@define
+@define(eq=False, repr=False)
 class Mark:
     """Evidence: whether a byte of this attempt may have left."""
 

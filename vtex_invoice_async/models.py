@@ -6,10 +6,8 @@ no sense raises `InvalidInvoice` and never reaches the network.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import date, datetime
-from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
 from typing import Final, Literal
@@ -18,6 +16,7 @@ from attrs import field, frozen
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.printed import Printed
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
@@ -37,34 +36,11 @@ __all__ = [
     "TrackingEvent",
     "TrackingInfo",
     "TrackingStatus",
-    "cents",
 ]
 
-_MONEY = re.compile(r"\d{1,14}(?:\.\d{1,2})?", re.ASCII)
 
-
-def cents(amount: str | Decimal) -> int:
-    """Return decimal text such as `"24.99"` as whole cents, exactly.
-
-    Floats are refused, for they are not exact; so are signs, exponents, thousands separators,
-    decimal commas and fractions of a cent.
-    """
-    # `adjusted` keeps `format` from writing a number of a million digits.
-    if isinstance(amount, Decimal) and amount.is_finite() and abs(amount.adjusted()) < 40:
-        text = format(amount, "f")
-        amount = text.rstrip("0").removesuffix(".") if "." in text else text
-    if not isinstance(amount, str):
-        advice = f"must be decimal text such as '24.99'; a {type(amount).__name__} is not exact"
-        raise InvalidInvoice(checks.problem("money", "amount", advice))
-    if not _MONEY.fullmatch(amount):
-        advice = "must be like '24.99': digits, a point, two decimals at most, and nothing else"
-        raise InvalidInvoice(checks.problem("money", "amount", advice))
-    whole, _, fraction = amount.partition(".")
-    return int(whole) * 100 + int(fraction.ljust(2, "0"))
-
-
-@frozen(kw_only=True)
-class InvoiceItem:
+@frozen(kw_only=True, repr=False)
+class InvoiceItem(Printed):
     """A line of an invoice: the order's line by SKU *id* (OMS, PII_2022) or *item_index* (PII)."""
 
     id: str | None = None
@@ -112,8 +88,8 @@ def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
     return checks.listed("items", values)
 
 
-@frozen(kw_only=True)
-class Invoice:
+@frozen(kw_only=True, repr=False)
+class Invoice(Printed):
     """An invoice of an order, or of a part of it.
 
     A field that is None is not sent. A field that the account's dialect does not have is refused
@@ -174,8 +150,8 @@ class Invoice:
             raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True)
-class TrackingInfo:
+@frozen(kw_only=True, repr=False)
+class TrackingInfo(Printed):
     """Where the parcel of an invoice is; all four are sent, None as null. One parcel per invoice.
 
     https://developers.vtex.com/docs/api-reference/orders-api#patch-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-
@@ -197,8 +173,8 @@ class TrackingInfo:
             raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True)
-class TrackingEvent:
+@frozen(kw_only=True, repr=False)
+class TrackingEvent(Printed):
     """Something that happened to a parcel on a day."""
 
     city: str
@@ -221,8 +197,8 @@ def _events(values: Iterable[TrackingEvent]) -> tuple[TrackingEvent, ...]:
     return checks.listed("events", values)
 
 
-@frozen(kw_only=True)
-class TrackingStatus:
+@frozen(kw_only=True, repr=False)
+class TrackingStatus(Printed):
     """How far the parcel of an invoice came; the invoice must already carry a tracking number.
 
     https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
@@ -245,8 +221,8 @@ class TrackingStatus:
             raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True)
-class Receipt:
+@frozen(kw_only=True, repr=False)
+class Receipt(Printed):
     """VTEX's word that it recorded what was sent; not that money moved."""
 
     date: datetime | None
@@ -280,8 +256,8 @@ class OrderStatus(StrEnum):
     CANCELED = "canceled"
 
 
-@frozen(kw_only=True)
-class OrderTotal:
+@frozen(kw_only=True, repr=False)
+class OrderTotal(Printed):
     """A part of the order's value: `Items`, `Discounts` (negative), `Shipping`, `Tax`."""
 
     id: str | None = None
@@ -289,16 +265,16 @@ class OrderTotal:
     value: int
 
 
-@frozen(kw_only=True)
-class PriceDefinition:
+@frozen(kw_only=True, repr=False)
+class PriceDefinition(Printed):
     """What a line really costs, in cents; safer than `selling_price` where discounts do not divide."""
 
     calculated_selling_price: int | None = None
     total: int | None = None
 
 
-@frozen(kw_only=True)
-class OrderItem:
+@frozen(kw_only=True, repr=False)
+class OrderItem(Printed):
     """A line of the order; its position is the `item_index` of the PII dialect. Money is in cents."""
 
     id: str
@@ -311,8 +287,8 @@ class OrderItem:
     price_definition: PriceDefinition | None = None
 
 
-@frozen(kw_only=True)
-class PackageItem:
+@frozen(kw_only=True, repr=False)
+class PackageItem(Printed):
     """A line of an invoice as the order shows it; VTEX may attribute it to another line."""
 
     item_index: int | None = None
@@ -322,8 +298,8 @@ class PackageItem:
     description: str | None = field(default=None, repr=False)
 
 
-@frozen(kw_only=True)
-class CourierEvent:
+@frozen(kw_only=True, repr=False)
+class CourierEvent(Printed):
     """What happened to the parcel, as the order shows it."""
 
     city: str | None = None
@@ -333,8 +309,8 @@ class CourierEvent:
     last_change: str | None = None
 
 
-@frozen(kw_only=True)
-class CourierStatus:
+@frozen(kw_only=True, repr=False)
+class CourierStatus(Printed):
     """How far the parcel came, as the order shows it."""
 
     status: str | None = None
@@ -343,8 +319,8 @@ class CourierStatus:
     data: tuple[CourierEvent, ...] = ()
 
 
-@frozen(kw_only=True)
-class Package:
+@frozen(kw_only=True, repr=False)
+class Package(Printed):
     """An invoice as the order shows it; VTEX never shows its receipt again."""
 
     invoice_number: str | None = None
@@ -368,8 +344,8 @@ class Package:
     volumes: int | None = None
 
 
-@frozen(kw_only=True)
-class Order:
+@frozen(kw_only=True, repr=False)
+class Order(Printed):
     """What an invoicer needs of an order. The shopper's data is not read."""
 
     order_id: str

@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 
 from vtex_invoice_async.config import MOST_RATE, ThrottleLimits
 from vtex_invoice_async.messages import Reply
+from vtex_invoice_async.printed import Printed
 
 __all__ = ["LONGEST_BUSY", "Slot", "Throttle"]
 
@@ -77,8 +78,8 @@ HINT_SILENCE: Final = 0.1
 """The most that a header is worth: nothing was refused, so nothing has to be waited for."""
 
 
-@frozen
-class Slot:
+@frozen(repr=False)
+class Slot(Printed):
     """A moment at which one request may leave, as long as the throttle has not turned since."""
 
     at: float
@@ -92,7 +93,7 @@ class _Mode(Enum):
     PROBE = auto()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Throttle:
     """The pace of one account, shared by everyone who sends for it.
 
