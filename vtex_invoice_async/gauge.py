@@ -1,0 +1,329 @@
+"""How much an account takes, though nobody says so: judged by what passes and what is refused.
+
+A 429 says that the limit's bucket is empty at that moment. Between two such moments, what passed
+over the time it took *is* the limit. So the rate grows until the first 429, then cruises just under
+what was measured, and every while spends what it has saved on a probe a little above, which ends in
+the next measurement. A probe that outlives its savings means that the limit rose.
+
+Not every 429 is the limit's. One that comes while there should be something left is put on trial:
+where the limit fell, more of them follow at once; where what follows passes, it meant nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum, auto
+from typing import Final
+
+from attrs import define, field, frozen
+
+from vtex_invoice_async.config import MOST_RATE
+
+__all__ = ["FIRST_RATE", "LEAST_RATE", "Gauge"]
+
+# Rates are requests a second, times are seconds. What looks arbitrary was tried with
+# benchmarks/pace.py against limits from 0.5 to 2,000.
+
+FIRST_RATE: Final = 100.0
+"""Before anything is known: few enough for a small account's burst."""
+
+LEAST_RATE: Final = 0.05
+
+GROW_EVERY: Final = 0.3
+"""Between two steps up while no limit shows."""
+
+GROW_BY: Final = 2.0
+REGROW_BY: Final = 1.25
+"""The step once a limit was met: the next one cannot be far."""
+
+TOO_FAST: Final = 0.75
+"""What is kept of a rate that met a 429 where too little was under way to judge by."""
+
+JUDGED_BY: Final = 4
+"""Answers to what was under way, at least, to judge a step up by them."""
+
+CRUISE: Final = 0.995
+"""How far below the measured limit to stay: what is saved pays for the next probe."""
+
+PROBE_COSTS: Final = 1.0
+"""Requests too many that a probe has under way when its first 429 comes back."""
+
+LEAST_PROBE: Final = 0.05
+MOST_PROBE: Final = 0.25
+
+SPILL: Final = 1.0075
+"""A measurement misses what ran over the bucket's rim: so much is no sign of a lower limit."""
+
+BUCKET: Final = 15
+"""Requests that a bucket is thought to save while nobody sends; it may be more or fewer."""
+
+MOST_SAVED: Final = 20
+"""Requests that a probe may use up before it shows that the limit rose."""
+
+FIRST_CRUISE: Final = 1.0
+STEADY_CRUISE: Final = 3.0
+"""Between two probes, once measurements agree."""
+
+LONGEST_CRUISE: Final = 30.0
+
+FEW: Final = 40
+MANY: Final = 200
+"""Requests between two probes, until and once measurements agree: each costs about one 429."""
+
+PAUSE_WORTH: Final = 60.0
+"""Where a 429 closes the account for long, the cruise before the next one is so much longer."""
+
+TRIAL: Final = 30
+"""Answers after which a 429 that nothing explains, and that few followed, is dismissed."""
+
+GUILTY: Final = 1 / 15
+"""The part of a trial's answers that are 429s where the limit did fall; at least two of them."""
+
+REFILL: Final = 10
+"""Requests that a bucket saves in the silence after a probe, if that is shorter than a trip."""
+
+DISMISSED: Final = 0.9975
+"""What is kept of a measurement for each: a limit may fall by less than a trial can tell."""
+
+
+class _Mode(Enum):
+    GROW = auto()
+    REGROW = auto()
+    CRUISE = auto()
+    PROBE = auto()
+
+
+@define
+class _Trial:
+    """What came back of what left after a 429 that nothing explains."""
+
+    since: float
+    passed: int = 0
+    refused: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.passed + self.refused >= TRIAL
+
+    @property
+    def convicts(self) -> bool:
+        return self.refused >= 2 and self.refused >= GUILTY * (self.passed + self.refused)
+
+
+@frozen
+class _Step:
+    """A step up that met a 429: whether it went too far is judged by what was under way."""
+
+    mode: _Mode
+    rate: float
+    estimate: float
+    """Before it."""
+
+    next_at: float
+
+
+@define
+class Gauge:
+    """The measurement of one account's limit, and the rate that follows from it."""
+
+    most: float = MOST_RATE
+    rate: float = field(default=FIRST_RATE, init=False)
+    review_at: float = field(default=-math.inf, init=False)
+    """When `review` is due."""
+
+    empty_at: float = field(default=-math.inf, init=False)
+    """When the request left that found the bucket empty."""
+
+    passed: int = field(default=0, init=False)
+    """Answers to what left since."""
+
+    unclear: int = field(default=0, init=False)
+    """The same, of those that a limit may not have seen."""
+
+    refused: int = field(default=0, init=False)
+    """The same, of 429s, as long as they say nothing new."""
+
+    idle: float = field(default=0.0, init=False)
+    """How long since then nobody wanted to send."""
+
+    trial: _Trial | None = field(default=None, init=False)
+
+    _closed: float = field(default=0.0, init=False)
+    """How long since then nobody was allowed to send."""
+
+    _resumes: float = field(default=-math.inf, init=False)
+    _began: float | None = field(default=None, init=False)
+    _mode: _Mode = field(default=_Mode.GROW, init=False)
+    _step: _Step | None = field(default=None, init=False)
+    _estimate: float = field(default=math.inf, init=False)
+    _agrees: bool = field(default=False, init=False)
+    """The last two measurements do."""
+
+    _cruise: float = field(default=FIRST_CRUISE, init=False)
+    _probe: tuple[float, float] = field(default=(0.0, 0.0), init=False)
+    """When the probe began, and how much may have passed before it exceeds its savings."""
+
+    def __attrs_post_init__(self) -> None:
+        self._set_rate(FIRST_RATE)
+
+    def is_strange(self, sent_at: float) -> bool:
+        """Whether a 429 came though there should be something left; it is on trial then."""
+        if self._mode is not _Mode.CRUISE or not self._agrees:
+            return False
+        if self.trial is None:
+            left = self._estimate * (sent_at - self.empty_at) - self.passed
+            if left <= self._slack:
+                return False
+            self.trial = _Trial(sent_at)
+            return True
+        if sent_at > self.trial.since:
+            self.trial.refused += 1
+            if self.trial.convicts:
+                return False
+            if self.trial.is_over:
+                self._dismiss()
+        return True
+
+    def see_passed(self, sent_at: float) -> None:
+        """Count for the trial; to be called only while there is one."""
+        trial = self.trial
+        if trial is not None and sent_at > trial.since:
+            trial.passed += 1
+            if trial.is_over:
+                self._dismiss()
+
+    def _dismiss(self) -> None:
+        self.trial = None
+        self._estimate = max(self._estimate * DISMISSED, LEAST_RATE)
+        if self._mode is _Mode.CRUISE:
+            self._set_rate(self._estimate * CRUISE)
+
+    @property
+    def _slack(self) -> float:
+        return max(3.0, 0.02 * self._estimate)
+
+    def cut(self, sent_at: float, seen_to: float, now: float, trip: float) -> float:
+        """Take the measurement that a 429 completes; return how long to be silent."""
+        self.trial = None
+        silence = trip
+        if self._mode in {_Mode.GROW, _Mode.REGROW}:
+            self._step = _Step(self._mode, self.rate, self._estimate, self.review_at)
+            self._learn_of_step(seen_to)
+        else:
+            self._step = None
+            self._learn(seen_to - self.empty_at)
+            silence = min(trip, REFILL / self._estimate)
+        self._mode = _Mode.CRUISE
+        self._set_rate(min(self.rate, self._estimate * CRUISE))
+        self.empty_at = sent_at
+        self.restart()
+        if self._step:
+            self.review_at = now + trip
+        return silence
+
+    def restart(self) -> None:
+        self.passed = self.unclear = self.refused = 0
+        self.idle = self._closed = 0.0
+
+    def close(self, now: float, until: float, asked: float = 0.0) -> None:
+        """Take note that nobody sends before *until*, and of how long VTEX asked to wait."""
+        self._closed += max(0.0, until - max(now, self._resumes))
+        self._resumes = max(self._resumes, until)
+        self._cruise = max(self._cruise, PAUSE_WORTH * asked)
+        if self._mode is _Mode.PROBE:
+            self._end_probe()
+        if not self._step:
+            self.review_at = self._resumes + self._cruise
+
+    def _end_probe(self) -> None:
+        self._mode = _Mode.CRUISE
+        self._set_rate(self._estimate * CRUISE)
+
+    def _learn_of_step(self, seen_to: float) -> None:
+        """Go back to what is certain, until the step is judged."""
+        self._agrees = False
+        if self._mode is _Mode.REGROW:
+            # The last step but one passed; what came before it is no longer true.
+            self._estimate = max(self._estimate, self.rate / REGROW_BY)
+        else:
+            self._estimate = self.rate * TOO_FAST
+            if self._began is not None and (took := seen_to - self._began - self.idle) > 0:
+                self._estimate = min(self._estimate, (self.passed + self.unclear + 1) / took)
+        self._plan_cruise()
+
+    def _judge(self, step: _Step, now: float) -> None:
+        self._step = None
+        passed = self.passed + self.unclear
+        count = passed + self.refused
+        self.review_at = self._resumes + self._cruise
+        if count < JUDGED_BY:
+            return
+        if self.refused <= GUILTY * count:
+            # All of it passed: the 429 was not the limit's.
+            self._mode, self._estimate = step.mode, step.estimate
+            self._set_rate(step.rate)
+            self.review_at = max(step.next_at, now)
+        elif passed:
+            self._estimate = max(self._estimate if step.mode is _Mode.REGROW else 0.0,
+                                 step.rate * (passed + 1) / (count + 1))
+            self._set_rate(self._estimate * CRUISE)
+
+    def _learn(self, took: float) -> None:
+        """Take what passed since the bucket was last empty for the limit."""
+        before = self._estimate
+        if took <= 0:
+            self._estimate = max(self.rate * TOO_FAST, LEAST_RATE)
+        elif self.passed:
+            least, most = self._bounds(took)
+            self._estimate = max(min(least, self.rate), min(before, most), LEAST_RATE)
+        self._agrees = abs(before - self._estimate) < 0.02 * before
+        self._plan_cruise()
+
+    def _plan_cruise(self) -> None:
+        cruise = STEADY_CRUISE if self._agrees else FIRST_CRUISE
+        cruise = max(cruise, (MANY if self._agrees else FEW) / self._estimate)
+        self._cruise = min(cruise, LONGEST_CRUISE)
+
+    def _bounds(self, took: float) -> tuple[float, float]:
+        """Return the least and the most that the limit can be, after what passed in *took*."""
+        least = (self.passed - 1) / took
+        counted = self.passed + self.unclear
+        # Of a few requests the last one weighs much: it may have come early or late.
+        most = (SPILL * counted + (0.5 if counted < 8 else 0.0)) / took
+        silent = self.idle + self._closed
+        if took > silent:
+            # The bucket may have run over while nobody sent: then only the rest counts.
+            most = max(most, (counted - BUCKET) / (took - silent))
+        return least, most
+
+    def review(self, now: float, trip: float, *, pressed: bool) -> bool:
+        """Do what time brings: a step up, a probe, or the end of one; say if the pace changed."""
+        if self._began is None:
+            self._began = now
+        if self._step:
+            self._judge(self._step, now)
+            return True
+        self.review_at = now + GROW_EVERY
+        if not pressed:
+            # What nobody waits for need not grow, and a probe of it proves nothing.
+            if self._mode is _Mode.PROBE:
+                self._end_probe()
+            return False
+        if self._mode is _Mode.PROBE:
+            since, paid = self._probe
+            overspent = self.passed - paid - self._estimate * (now - since)
+            if overspent <= self._slack or self.trial:
+                return False
+            self._mode = _Mode.REGROW
+        if self._mode is _Mode.CRUISE:
+            saved = self._estimate * (now - self.empty_at) - self.passed
+            self._probe = now, self.passed + max(0.0, min(saved, MOST_SAVED))
+            self._mode = _Mode.PROBE
+            step = PROBE_COSTS / (self._estimate * trip) if trip else MOST_PROBE
+            self._set_rate(self._estimate * (1 + min(max(step, LEAST_PROBE), MOST_PROBE)))
+        else:
+            self._set_rate(self.rate * (GROW_BY if self._mode is _Mode.GROW else REGROW_BY))
+        return True
+
+    def _set_rate(self, rate: float) -> None:
+        self.rate = min(max(rate, LEAST_RATE), self.most)
