@@ -48,7 +48,7 @@ CRUISE: Final = 0.995
 PROBE_COSTS: Final = 1.0
 """Requests too many that a probe has under way when its first 429 comes back."""
 
-LEAST_PROBE: Final = 0.05
+LEAST_PROBE: Final = 0.1
 MOST_PROBE: Final = 0.25
 
 SPILL: Final = 1.0075
@@ -73,11 +73,15 @@ MANY: Final = 200
 PAUSE_WORTH: Final = 60.0
 """Where a 429 closes the account for long, the cruise before the next one is so much longer."""
 
+FIRST_WORTH: Final = 8.0
+
 TRIAL: Final = 30
 """Answers after which a 429 that nothing explains, and that few followed, is dismissed."""
 
 GUILTY: Final = 1 / 15
 """The part of a trial's answers that are 429s where the limit did fall; at least two of them."""
+
+RAISED: Final = 1.02
 
 REFILL: Final = 10
 """Requests that a bucket saves in the silence after a probe, if that is shorter than a trip."""
@@ -120,6 +124,7 @@ class _Step:
     """Before it."""
 
     next_at: float
+    trip: float
 
 
 @define
@@ -152,12 +157,15 @@ class Gauge:
     """How long since then nobody was allowed to send."""
 
     _resumes: float = field(default=-math.inf, init=False)
-    _began: float | None = field(default=None, init=False)
     _mode: _Mode = field(default=_Mode.GROW, init=False)
     _step: _Step | None = field(default=None, init=False)
     _estimate: float = field(default=math.inf, init=False)
-    _agrees: bool = field(default=False, init=False)
-    """The last two measurements do."""
+    _probed: bool = field(default=False, init=False)
+    """The last measurement ended a probe."""
+
+    _dismissed: int = field(default=0, init=False)
+    _trusted: bool = field(default=False, init=False)
+    """Whether a second measurement confirmed the estimate."""
 
     _cruise: float = field(default=FIRST_CRUISE, init=False)
     _probe: tuple[float, float] = field(default=(0.0, 0.0), init=False)
@@ -166,13 +174,16 @@ class Gauge:
     def __attrs_post_init__(self) -> None:
         self._set_rate(FIRST_RATE)
 
-    def is_strange(self, sent_at: float) -> bool:
+    def is_strange(self, sent_at: float, trip: float, *, waits: bool) -> bool:
         """Whether a 429 came though there should be something left; it is on trial then."""
-        if self._mode is not _Mode.CRUISE or not self._agrees:
+        if waits or self._mode in {_Mode.GROW, _Mode.REGROW}:
             return False
         if self.trial is None:
             left = self._estimate * (sent_at - self.empty_at) - self.passed
-            if left <= self._slack:
+            # Where much is under way, a trial costs nothing.
+            if self.passed < self._slack or not (
+                (self._trusted and self._mode is _Mode.CRUISE and left > self._slack) or self.rate * trip >= 4
+            ):
                 return False
             self.trial = _Trial(sent_at)
             return True
@@ -194,7 +205,11 @@ class Gauge:
 
     def _dismiss(self) -> None:
         self.trial = None
-        self._estimate = max(self._estimate * DISMISSED, LEAST_RATE)
+        kept = DISMISSED if self._trusted else 1 - 1 / TRIAL
+        self._dismissed += 1
+        if self._dismissed > 2:
+            self._trusted = True
+        self._estimate = max(self._estimate * kept, LEAST_RATE)
         if self._mode is _Mode.CRUISE:
             self._set_rate(self._estimate * CRUISE)
 
@@ -202,23 +217,28 @@ class Gauge:
     def _slack(self) -> float:
         return max(3.0, 0.02 * self._estimate)
 
-    def cut(self, sent_at: float, seen_to: float, now: float, trip: float) -> float:
+    def cut(self, sent_at: float, seen_to: float, now: float, trip: float, waits: bool) -> float:
         """Take the measurement that a 429 completes; return how long to be silent."""
+        convicted = self.trial is not None
         self.trial = None
-        silence = trip
-        if self._mode in {_Mode.GROW, _Mode.REGROW}:
-            self._step = _Step(self._mode, self.rate, self._estimate, self.review_at)
-            self._learn_of_step(seen_to)
+        self._dismissed = 0
+        mode, rate, before = self._mode, self.rate, self._estimate
+        steps = mode in {_Mode.GROW, _Mode.REGROW}
+        if steps:
+            silence = trip
+            self._learn_of_step()
         else:
-            self._step = None
+            silence = min(trip, REFILL / before)
             self._learn(seen_to - self.empty_at)
-            silence = min(trip, REFILL / self._estimate)
+        self._trusted = self._trusted or convicted
+        self._step = _Step(mode, rate, before, self.review_at, trip) if steps else None
+        self._probed = mode is _Mode.PROBE
         self._mode = _Mode.CRUISE
         self._set_rate(min(self.rate, self._estimate * CRUISE))
         self.empty_at = sent_at
         self.restart()
         if self._step:
-            self.review_at = now + trip
+            self.review_at = now + trip * (2 if waits else 1)
         return silence
 
     def restart(self) -> None:
@@ -229,7 +249,7 @@ class Gauge:
         """Take note that nobody sends before *until*, and of how long VTEX asked to wait."""
         self._closed += max(0.0, until - max(now, self._resumes))
         self._resumes = max(self._resumes, until)
-        self._cruise = max(self._cruise, PAUSE_WORTH * asked)
+        self._cruise = max(self._cruise, (PAUSE_WORTH if self._trusted else FIRST_WORTH) * asked)
         if self._mode is _Mode.PROBE:
             self._end_probe()
         if not self._step:
@@ -239,19 +259,18 @@ class Gauge:
         self._mode = _Mode.CRUISE
         self._set_rate(self._estimate * CRUISE)
 
-    def _learn_of_step(self, seen_to: float) -> None:
+    def _learn_of_step(self) -> None:
         """Go back to what is certain, until the step is judged."""
-        self._agrees = False
         if self._mode is _Mode.REGROW:
             # The last step but one passed; what came before it is no longer true.
             self._estimate = max(self._estimate, self.rate / REGROW_BY)
         else:
             self._estimate = self.rate * TOO_FAST
-            if self._began is not None and (took := seen_to - self._began - self.idle) > 0:
-                self._estimate = min(self._estimate, (self.passed + self.unclear + 1) / took)
-        self._plan_cruise()
+        self._trusted = False
+        self._plan_cruise(agrees=False)
 
     def _judge(self, step: _Step, now: float) -> None:
+        """Look at what was under way when the 429 came, all of which has been answered."""
         self._step = None
         passed = self.passed + self.unclear
         count = passed + self.refused
@@ -264,8 +283,8 @@ class Gauge:
             self._set_rate(step.rate)
             self.review_at = max(step.next_at, now)
         elif passed:
-            self._estimate = max(self._estimate if step.mode is _Mode.REGROW else 0.0,
-                                 step.rate * (passed + 1) / (count + 1))
+            least = step.rate / REGROW_BY if step.mode is _Mode.REGROW else 0.0
+            self._estimate = max(least, min(step.rate, (passed + 1) / step.trip))
             self._set_rate(self._estimate * CRUISE)
 
     def _learn(self, took: float) -> None:
@@ -273,15 +292,25 @@ class Gauge:
         before = self._estimate
         if took <= 0:
             self._estimate = max(self.rate * TOO_FAST, LEAST_RATE)
-        elif self.passed:
-            least, most = self._bounds(took)
-            self._estimate = max(min(least, self.rate), min(before, most), LEAST_RATE)
-        self._agrees = abs(before - self._estimate) < 0.02 * before
-        self._plan_cruise()
+            self._trusted = False
+            self._plan_cruise(agrees=False)
+            return
+        if not self.passed:
+            # A window that is used up, or an outage, says nothing of the limit, except that
+            # what a probe was thought to have saved was not there.
+            if self._probed:
+                self._estimate *= RAISED
+            self._plan_cruise(agrees=True)
+            return
+        least, most = self._bounds(took)
+        self._estimate = max(min(least, self.rate), min(before, most), LEAST_RATE)
+        agrees = abs(before - self._estimate) < 0.02 * before
+        self._trusted = agrees
+        self._plan_cruise(agrees=agrees)
 
-    def _plan_cruise(self) -> None:
-        cruise = STEADY_CRUISE if self._agrees else FIRST_CRUISE
-        cruise = max(cruise, (MANY if self._agrees else FEW) / self._estimate)
+    def _plan_cruise(self, *, agrees: bool) -> None:
+        cruise = STEADY_CRUISE if agrees else FIRST_CRUISE
+        cruise = max(cruise, (MANY if agrees else FEW) / self._estimate)
         self._cruise = min(cruise, LONGEST_CRUISE)
 
     def _bounds(self, took: float) -> tuple[float, float]:
@@ -298,8 +327,6 @@ class Gauge:
 
     def review(self, now: float, trip: float, *, pressed: bool) -> bool:
         """Do what time brings: a step up, a probe, or the end of one; say if the pace changed."""
-        if self._began is None:
-            self._began = now
         if self._step:
             self._judge(self._step, now)
             return True

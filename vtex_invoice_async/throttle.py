@@ -158,11 +158,11 @@ class Throttle:
         cuts = sent_at > self._cut_at
         if not cuts:
             self._gauge.refused += sent_at > self._gauge.empty_at
-        elif self._learns and self._gauge.is_strange(sent_at):
+        elif self._learns and self._gauge.is_strange(sent_at, self._round_trip, waits=wait is not None):
             cuts = False
             self._keep_to_gauge()
         else:
-            self._cut(sent_at, now, LONGEST_SILENCE)
+            self._cut(sent_at, now, LONGEST_SILENCE, waits=wait is not None)
         if wait is not None:
             self.wait_out(now, wait)
         return cuts
@@ -173,7 +173,7 @@ class Throttle:
         if until > self.closed_until:
             self._close(now, until, asked=wait)
 
-    def _cut(self, sent_at: float, now: float, longest: float) -> None:
+    def _cut(self, sent_at: float, now: float, longest: float, *, waits: bool = False) -> None:
         gauge = self._gauge
         trip = min(max(now - sent_at, SHORTEST_SILENCE), longest)
         # A request that passes may take longer than a 429: count up to what must be answered.
@@ -182,7 +182,7 @@ class Throttle:
         self._misses = self._misses + 1 if missed else 0
         # Nothing passes at all: a window that is used up, or an outage. One at a time finds out.
         self._scout = 1.5 * trip if missed else 0.0
-        silence = gauge.cut(sent_at, seen_to, now, trip)
+        silence = gauge.cut(sent_at, seen_to, now, trip, waits)
         if missed or not self._learns:
             silence = min(trip * 2.0 ** min(self._misses, 30), LONGEST_SILENCE)
         self._cut_at = now
