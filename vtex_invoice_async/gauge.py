@@ -75,6 +75,14 @@ PAUSE_WORTH: Final = 60.0
 
 FIRST_WORTH: Final = 8.0
 
+GENEROUS: Final = 1.15
+"""More than what passed of what was under way: too much is soon measured, too little is not."""
+
+AGREES: Final = 0.03
+
+LONG_PROBE: Final = 1.05
+"""A probe proves nothing sooner: limits that count by the second let a second's worth pass."""
+
 TRIAL: Final = 30
 """Answers after which a 429 that nothing explains, and that few followed, is dismissed."""
 
@@ -102,6 +110,7 @@ class _Trial:
     """What came back of what left after a 429 that nothing explains."""
 
     since: float
+    most: float
     passed: int = 0
     refused: int = 0
 
@@ -179,13 +188,14 @@ class Gauge:
         if waits or self._mode in {_Mode.GROW, _Mode.REGROW}:
             return False
         if self.trial is None:
-            left = self._estimate * (sent_at - self.empty_at) - self.passed
+            took = sent_at - self.empty_at
+            left = self._estimate * took - self.passed
+            known = self._trusted and self._mode is _Mode.CRUISE and left > self._slack
             # Where much is under way, a trial costs nothing.
-            if self.passed < self._slack or not (
-                (self._trusted and self._mode is _Mode.CRUISE and left > self._slack) or self.rate * trip >= 4
-            ):
+            many = self.rate * trip >= (4 if self._mode is _Mode.CRUISE else 8)
+            if self.passed < self._slack or not (known or many):
                 return False
-            self.trial = _Trial(sent_at)
+            self.trial = _Trial(sent_at, self._bounds(took)[1])
             return True
         if sent_at > self.trial.since:
             self.trial.refused += 1
@@ -204,13 +214,14 @@ class Gauge:
                 self._dismiss()
 
     def _dismiss(self) -> None:
+        most = self.trial.most if self.trial is not None else math.inf
         self.trial = None
         kept = DISMISSED if self._trusted else 1 - 1 / TRIAL
         self._dismissed += 1
         if self._dismissed > 2:
             self._trusted = True
-        self._estimate = max(self._estimate * kept, LEAST_RATE)
         if self._mode is _Mode.CRUISE:
+            self._estimate = max(self._estimate * kept, min(self._estimate, most), LEAST_RATE)
             self._set_rate(self._estimate * CRUISE)
 
     @property
@@ -229,7 +240,7 @@ class Gauge:
             self._learn_of_step()
         else:
             silence = min(trip, REFILL / before)
-            self._learn(seen_to - self.empty_at)
+            self._learn(seen_to - self.empty_at, trip)
         self._trusted = self._trusted or convicted
         self._step = _Step(mode, rate, before, self.review_at, trip) if steps else None
         self._probed = mode is _Mode.PROBE
@@ -240,6 +251,10 @@ class Gauge:
         if self._step:
             self.review_at = now + trip * (2 if waits else 1)
         return silence
+
+    def is_shut(self, took: float, trip: float) -> bool:
+        """Whether next to nothing passed since the bucket was found empty."""
+        return not self.passed or (self.passed < 4 and took < 3 * trip)
 
     def restart(self) -> None:
         self.passed = self.unclear = self.refused = 0
@@ -284,10 +299,10 @@ class Gauge:
             self.review_at = max(step.next_at, now)
         elif passed:
             least = step.rate / REGROW_BY if step.mode is _Mode.REGROW else 0.0
-            self._estimate = max(least, min(step.rate, (passed + 1) / step.trip))
+            self._estimate = max(least, min(step.rate, GENEROUS * (passed + 1) / step.trip))
             self._set_rate(self._estimate * CRUISE)
 
-    def _learn(self, took: float) -> None:
+    def _learn(self, took: float, trip: float) -> None:
         """Take what passed since the bucket was last empty for the limit."""
         before = self._estimate
         if took <= 0:
@@ -295,7 +310,7 @@ class Gauge:
             self._trusted = False
             self._plan_cruise(agrees=False)
             return
-        if not self.passed:
+        if self.is_shut(took, trip):
             # A window that is used up, or an outage, says nothing of the limit, except that
             # what a probe was thought to have saved was not there.
             if self._probed:
@@ -303,8 +318,10 @@ class Gauge:
             self._plan_cruise(agrees=True)
             return
         least, most = self._bounds(took)
+        if self._trusted and self._mode is _Mode.PROBE:
+            most = before
         self._estimate = max(min(least, self.rate), min(before, most), LEAST_RATE)
-        agrees = abs(before - self._estimate) < 0.02 * before
+        agrees = abs(before - self._estimate) < AGREES * before
         self._trusted = agrees
         self._plan_cruise(agrees=agrees)
 
@@ -339,7 +356,7 @@ class Gauge:
         if self._mode is _Mode.PROBE:
             since, paid = self._probe
             overspent = self.passed - paid - self._estimate * (now - since)
-            if overspent <= self._slack or self.trial:
+            if overspent <= self._slack or now < since + LONG_PROBE or self.trial:
                 return False
             self._mode = _Mode.REGROW
         if self._mode is _Mode.CRUISE:

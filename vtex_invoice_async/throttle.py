@@ -178,7 +178,7 @@ class Throttle:
         trip = min(max(now - sent_at, SHORTEST_SILENCE), longest)
         # A request that passes may take longer than a 429: count up to what must be answered.
         seen_to = sent_at - max(0.0, self._round_trip - trip)
-        missed = not gauge.passed and seen_to > gauge.empty_at > -math.inf
+        missed = seen_to > gauge.empty_at > -math.inf and gauge.is_shut(seen_to - gauge.empty_at, trip)
         self._misses = self._misses + 1 if missed else 0
         # Nothing passes at all: a window that is used up, or an outage. One at a time finds out.
         self._scout = 1.5 * trip if missed else 0.0
