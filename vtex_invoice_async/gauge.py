@@ -73,9 +73,9 @@ MANY: Final = 200
 PAUSE_WORTH: Final = 60.0
 """Where a 429 closes the account for long, the cruise before the next one is so much longer."""
 
-FIRST_WORTH: Final = 8.0
+FIRST_WORTH: Final = 3.0
 
-GENEROUS: Final = 1.15
+GENEROUS: Final = 1.1
 """More than what passed of what was under way: too much is soon measured, too little is not."""
 
 AGREES: Final = 0.03
@@ -173,6 +173,7 @@ class Gauge:
     """The last measurement ended a probe."""
 
     _dismissed: int = field(default=0, init=False)
+    _turns: int = field(default=0, init=False)
     _trusted: bool = field(default=False, init=False)
     """Whether a second measurement confirmed the estimate."""
 
@@ -230,8 +231,13 @@ class Gauge:
 
     def cut(self, sent_at: float, seen_to: float, now: float, trip: float, waits: bool) -> float:
         """Take the measurement that a 429 completes; return how long to be silent."""
-        convicted = self.trial is not None
+        trial = self.trial
+        convicted = trial is not None
         self.trial = None
+        known = 0.0
+        if trial is not None and trial.passed >= 8 and seen_to > trial.since:
+            # It passed without a silence, in which a small bucket would have run over.
+            known = trial.passed / (seen_to - trial.since)
         self._dismissed = 0
         mode, rate, before = self._mode, self.rate, self._estimate
         steps = mode in {_Mode.GROW, _Mode.REGROW}
@@ -240,7 +246,7 @@ class Gauge:
             self._learn_of_step()
         else:
             silence = min(trip, REFILL / before)
-            self._learn(seen_to - self.empty_at, trip)
+            self._learn(seen_to - self.empty_at, trip, known)
         self._trusted = self._trusted or convicted
         self._step = _Step(mode, rate, before, self.review_at, trip) if steps else None
         self._probed = mode is _Mode.PROBE
@@ -302,7 +308,7 @@ class Gauge:
             self._estimate = max(least, min(step.rate, GENEROUS * (passed + 1) / step.trip))
             self._set_rate(self._estimate * CRUISE)
 
-    def _learn(self, took: float, trip: float) -> None:
+    def _learn(self, took: float, trip: float, known: float) -> None:
         """Take what passed since the bucket was last empty for the limit."""
         before = self._estimate
         if took <= 0:
@@ -320,7 +326,7 @@ class Gauge:
         least, most = self._bounds(took)
         if self._trusted and self._mode is _Mode.PROBE:
             most = before
-        self._estimate = max(min(least, self.rate), min(before, most), LEAST_RATE)
+        self._estimate = max(min(least, self.rate), min(before, max(most, known)), LEAST_RATE)
         agrees = abs(before - self._estimate) < AGREES * before
         self._trusted = agrees
         self._plan_cruise(agrees=agrees)
@@ -364,6 +370,9 @@ class Gauge:
             self._probe = now, self.passed + max(0.0, min(saved, MOST_SAVED))
             self._mode = _Mode.PROBE
             step = PROBE_COSTS / (self._estimate * trip) if trip else MOST_PROBE
+            self._turns += 1
+            if self._turns % 2:
+                step = min(step, MOST_PROBE) / 2
             self._set_rate(self._estimate * (1 + min(max(step, LEAST_PROBE), MOST_PROBE)))
         else:
             self._set_rate(self.rate * (GROW_BY if self._mode is _Mode.GROW else REGROW_BY))
