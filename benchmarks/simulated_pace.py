@@ -235,8 +235,6 @@ class Run:
         _, back = self.trip(self._chance, passes)
         self._push(now + back, _Step.IS_BACK, worker, slot, reply)
 
-    def _push(
-        self, at: float, step: _Step, worker: int, slot: Slot, reply: Reply = SERVED
-    ) -> None:
+    def _push(self, at: float, step: _Step, worker: int, slot: Slot, reply: Reply = SERVED) -> None:
         self._count += 1
         heapq.heappush(self._events, (at, self._count, step, worker, slot, reply))

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulated_pace import (
+from benchmarks.simulated_pace import (
     WAIT_A_SECOND,
     Bucket,
     Limiter,
+    Ours,
     Run,
     Score,
     Window,
@@ -111,7 +112,7 @@ def test_headers_that_always_say_0_change_nothing() -> None:
 def test_never_exceeds_what_it_is_told(
     limiter: Callable[[], Limiter], limits: ThrottleLimits
 ) -> None:
-    run = Run(limiter(), throttle=Throttle(limits))
+    run = Run(limiter(), pace=Ours(throttle := Throttle(limits)))
 
     run.play(30)
 

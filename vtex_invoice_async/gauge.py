@@ -67,18 +67,18 @@ STEADY_CRUISE: Final = 3.0
 LONGEST_CRUISE: Final = 30.0
 
 FEW: Final = 40
-MANY: Final = 200
+MANY: Final = 180
 """Requests between two probes, until and once measurements agree: each costs about one 429."""
 
 PAUSE_WORTH: Final = 60.0
 """Where a 429 closes the account for long, the cruise before the next one is so much longer."""
 
-FIRST_WORTH: Final = 3.0
+FIRST_WORTH: Final = 8.0
 
-GENEROUS: Final = 1.1
+GENEROUS: Final = 1.15
 """More than what passed of what was under way: too much is soon measured, too little is not."""
 
-AGREES: Final = 0.03
+AGREES: Final = 0.05
 
 LONG_PROBE: Final = 1.05
 """A probe proves nothing sooner: limits that count by the second let a second's worth pass."""
@@ -134,6 +134,7 @@ class _Step:
 
     next_at: float
     trip: float
+    waits: bool
 
 
 @define
@@ -173,6 +174,7 @@ class Gauge:
     """The last measurement ended a probe."""
 
     _dismissed: int = field(default=0, init=False)
+    _noise: int = field(default=0, init=False)
     _turns: int = field(default=0, init=False)
     _trusted: bool = field(default=False, init=False)
     """Whether a second measurement confirmed the estimate."""
@@ -194,7 +196,8 @@ class Gauge:
             known = self._trusted and self._mode is _Mode.CRUISE and left > self._slack
             # Where much is under way, a trial costs nothing.
             many = self.rate * trip >= (4 if self._mode is _Mode.CRUISE else 8)
-            if self.passed < self._slack or not (known or many):
+            noisy = self._noise >= 2
+            if self.passed < (1 if noisy else self._slack) or not (known or many or noisy):
                 return False
             self.trial = _Trial(sent_at, self._bounds(took)[1])
             return True
@@ -219,6 +222,7 @@ class Gauge:
         self.trial = None
         kept = DISMISSED if self._trusted else 1 - 1 / TRIAL
         self._dismissed += 1
+        self._noise = min(self._noise + 1, 4)
         if self._dismissed > 2:
             self._trusted = True
         if self._mode is _Mode.CRUISE:
@@ -233,6 +237,7 @@ class Gauge:
         """Take the measurement that a 429 completes; return how long to be silent."""
         trial = self.trial
         convicted = trial is not None
+        self._noise = max(self._noise - convicted, 0)
         self.trial = None
         known = 0.0
         if trial is not None and trial.passed >= 8 and seen_to > trial.since:
@@ -248,7 +253,7 @@ class Gauge:
             silence = min(trip, REFILL / before)
             self._learn(seen_to - self.empty_at, trip, known)
         self._trusted = self._trusted or convicted
-        self._step = _Step(mode, rate, before, self.review_at, trip) if steps else None
+        self._step = _Step(mode, rate, before, self.review_at, trip, waits) if steps else None
         self._probed = mode is _Mode.PROBE
         self._mode = _Mode.CRUISE
         self._set_rate(min(self.rate, self._estimate * CRUISE))
@@ -297,6 +302,9 @@ class Gauge:
         count = passed + self.refused
         self.review_at = self._resumes + self._cruise
         if count < JUDGED_BY:
+            if step.mode is _Mode.GROW and not self.refused and not step.waits:
+                self._step = step
+                self.review_at = now + step.trip
             return
         if self.refused <= GUILTY * count:
             # All of it passed: the 429 was not the limit's.
@@ -306,6 +314,9 @@ class Gauge:
         elif passed:
             least = step.rate / REGROW_BY if step.mode is _Mode.REGROW else 0.0
             self._estimate = max(least, min(step.rate, GENEROUS * (passed + 1) / step.trip))
+            self._set_rate(self._estimate * CRUISE)
+        elif step.mode is _Mode.GROW:
+            self._estimate = min(self._estimate, max(2 / step.trip, step.rate / 4))
             self._set_rate(self._estimate * CRUISE)
 
     def _learn(self, took: float, trip: float, known: float) -> None:

@@ -158,7 +158,9 @@ class Throttle:
         cuts = sent_at > self._cut_at
         if not cuts:
             self._gauge.refused += sent_at > self._gauge.empty_at
-        elif self._learns and self._gauge.is_strange(sent_at, self._round_trip, waits=wait is not None):
+        elif self._learns and self._gauge.is_strange(
+            sent_at, self._round_trip, waits=wait is not None
+        ):
             cuts = False
             self._keep_to_gauge()
         else:
@@ -178,7 +180,9 @@ class Throttle:
         trip = min(max(now - sent_at, SHORTEST_SILENCE), longest)
         # A request that passes may take longer than a 429: count up to what must be answered.
         seen_to = sent_at - max(0.0, self._round_trip - trip)
-        missed = seen_to > gauge.empty_at > -math.inf and gauge.is_shut(seen_to - gauge.empty_at, trip)
+        missed = seen_to > gauge.empty_at > -math.inf and gauge.is_shut(
+            seen_to - gauge.empty_at, trip
+        )
         self._misses = self._misses + 1 if missed else 0
         # Nothing passes at all: a window that is used up, or an outage. One at a time finds out.
         self._scout = 1.5 * trip if missed else 0.0
