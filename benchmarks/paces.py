@@ -84,7 +84,7 @@ class AdditiveIncrease(_Paced):
     """AIMD: the rate grows by a constant each second, and is cut once for each burst of 429s."""
 
     rate: float = 10.0
-    grows_by: float = 5.0
+    grows_by: float = 10.0
     cut_to: float = 0.8
     _grown_at: float = field(default=0.0, init=False)
     _cut_at: float = field(default=-math.inf, init=False)

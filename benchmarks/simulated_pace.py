@@ -172,6 +172,9 @@ class Score:
     rejected: float
     """The share of what was sent that was answered 429."""
 
+    longest: float
+    """Seconds from the first time that a request was sent until it passed, of the unluckiest."""
+
 
 class _Step(Enum):
     SLOT = auto()
@@ -192,6 +195,10 @@ class Run:
     pace: Pace = field(factory=Ours)
     sent_at: list[float] = field(factory=list)
     rejected: int = 0
+    longest: float = 0
+    _begun: dict[int, float] = field(factory=dict)
+    """When each worker sent first what has not passed yet."""
+
     _events: list[tuple[float, int, _Step, int, Slot, Reply]] = field(factory=list)
     _count: int = 0
     _chance: random.Random = field(init=False)
@@ -214,8 +221,12 @@ class Run:
             else:
                 self.pace.observe(slot.at, now, reply, worker)
                 self._book(worker, now)
+        # What still waits has waited as long, at least.
+        self.longest = max([self.longest, *(seconds - at for at in self._begun.values())])
         passed = len(self.sent_at) - self.rejected
-        return Score(passed / self.limiter.most(seconds), self.rejected / len(self.sent_at))
+        return Score(
+            passed / self.limiter.most(seconds), self.rejected / len(self.sent_at), self.longest
+        )
 
     def _book(self, worker: int, now: float) -> None:
         slot = self.pace.reserve(now, worker)
@@ -223,12 +234,15 @@ class Run:
 
     def _send(self, worker: int, slot: Slot, now: float) -> None:
         self.sent_at.append(now)
+        self._begun.setdefault(worker, now)
         there, _ = self.trip(self._chance, True)
         self._push(now + there, _Step.ARRIVES, worker, slot)
 
     def _answer(self, worker: int, slot: Slot, now: float) -> None:
         passes = self.limiter.take(now)
         self.rejected += not passes
+        if passes:
+            self.longest = max(self.longest, now - self._begun.pop(worker))
         reply = self.refusal
         if passes:
             reply = BROKEN if self._chance.random() < BROKEN_SHARE else self.served()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.files import FILES
+from benchmarks.pace import LIMITS, PACES
 from benchmarks.rows import STEPS
 from tests.command_line import ROOT
 from vtex_invoice_async.jobs.sources import FORMATS
@@ -53,3 +54,22 @@ def test_a_file_of_each_format_can_be_written(format_: str, tmp_path: Path) -> N
 
     assert path.stat().st_size
     assert len(list(path.iterdir())) == 3 if path.is_dir() else path.is_file()
+
+
+def test_every_pace_is_played_against_every_limit() -> None:
+    found = measured("pace", "--seconds", 5, "--seeds", 1, "--rates", 20)
+
+    assert list(found["limits"]) == list(LIMITS)
+    for rates in found["limits"].values():
+        assert list(rates["20"]) == list(PACES)
+        assert all(0 < pace["of_ideal"]["median"] <= 1.1 for pace in rates["20"].values())
+        assert all(0 <= pace["rejected"]["median"] < 1 for pace in rates["20"].values())
+
+
+def test_the_client_is_measured_on_the_wire() -> None:
+    found = measured("pace", "--wire", "--only", "doubled", "--seconds", 1, "--rates", 20)
+
+    (run,) = found["wire"]
+    assert (run["limit"], run["rate"]) == ("doubled", 20)
+    assert 0 < run["of_ideal"] <= 1.1
+    assert 0 <= run["rejected"] < 1

@@ -12,12 +12,12 @@ where the limit fell, more of them follow at once; where what follows passes, it
 from __future__ import annotations
 
 import math
-from enum import Enum, auto
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from vtex_invoice_async.config import MOST_RATE
+from vtex_invoice_async.trial import Mode, Step, Trial, is_excess
 
 __all__ = ["FIRST_RATE", "LEAST_RATE", "Gauge"]
 
@@ -37,28 +37,38 @@ REGROW_BY: Final = 1.25
 """The step once a limit was met: the next one cannot be far."""
 
 TOO_FAST: Final = 0.75
-"""What is kept of a rate that met a 429 where too little was under way to judge by."""
+"""What is kept of a rate that met a 429 before anything was measured."""
 
-JUDGED_BY: Final = 4
-"""Answers to what was under way, at least, to judge a step up by them."""
+STILL_TOO_FAST: Final = 0.25
+"""The same, where nothing passed of what was under way: it may be a window that is used up."""
+
+GENEROUS: Final = 1.15
+"""More than what passed of what was under way: too much is soon measured, too little is not."""
 
 CRUISE: Final = 0.995
 """How far below the measured limit to stay: what is saved pays for the next probe."""
 
-PROBE_COSTS: Final = 1.0
-"""Requests too many that a probe has under way when its first 429 comes back."""
-
 LEAST_PROBE: Final = 0.1
 MOST_PROBE: Final = 0.25
+"""How far above it to probe: so far that one request too many is under way at the first 429."""
+
+LONG_PROBE: Final = 1.05
+"""A probe proves nothing sooner: limits that count by the second let a second's worth pass."""
+
+MOST_SAVED: Final = 20
+"""Requests that a probe may use up before it shows that the limit rose."""
+
+RAISED: Final = 1.02
+"""A probe that met a window was too fast by less than it seemed: nothing can be saved there."""
+
+REFILL: Final = 10
+"""Requests that a bucket saves in the silence after a probe, if that is shorter than a trip."""
 
 SPILL: Final = 1.0075
 """A measurement misses what ran over the bucket's rim: so much is no sign of a lower limit."""
 
 BUCKET: Final = 15
 """Requests that a bucket is thought to save while nobody sends; it may be more or fewer."""
-
-MOST_SAVED: Final = 20
-"""Requests that a probe may use up before it shows that the limit rose."""
 
 FIRST_CRUISE: Final = 1.0
 STEADY_CRUISE: Final = 3.0
@@ -70,76 +80,35 @@ FEW: Final = 40
 MANY: Final = 180
 """Requests between two probes, until and once measurements agree: each costs about one 429."""
 
+FIRST_WORTH: Final = 8.0
 PAUSE_WORTH: Final = 60.0
 """Where a 429 closes the account for long, the cruise before the next one is so much longer."""
 
-FIRST_WORTH: Final = 8.0
-
-GENEROUS: Final = 1.15
-"""More than what passed of what was under way: too much is soon measured, too little is not."""
-
 AGREES: Final = 0.05
+"""How far two measurements of one limit are apart."""
 
-LONG_PROBE: Final = 1.05
-"""A probe proves nothing sooner: limits that count by the second let a second's worth pass."""
-
-TRIAL: Final = 30
-"""Answers after which a 429 that nothing explains, and that few followed, is dismissed."""
-
-GUILTY: Final = 1 / 15
-"""The part of a trial's answers that are 429s where the limit did fall; at least two of them."""
-
-RAISED: Final = 1.02
-
-REFILL: Final = 10
-"""Requests that a bucket saves in the silence after a probe, if that is shorter than a trip."""
+MANY_UNDER_WAY: Final = {Mode.CRUISE: 4, Mode.PROBE: 8}
+"""Requests under way that make a trial cheap: they are refused or not, whatever is done."""
 
 DISMISSED: Final = 0.9975
-"""What is kept of a measurement for each: a limit may fall by less than a trial can tell."""
+DOUBTED: Final = 0.97
+"""What is kept of an estimate for each trial that came to nothing, if it is trusted and if not:
+a limit may fall by less than a trial can tell."""
 
+TRUSTED: Final = 3
+"""Trials in a row that come to nothing show as much as a second measurement."""
 
-class _Mode(Enum):
-    GROW = auto()
-    REGROW = auto()
-    CRUISE = auto()
-    PROBE = auto()
-
-
-@define
-class _Trial:
-    """What came back of what left after a 429 that nothing explains."""
-
-    since: float
-    most: float
-    passed: int = 0
-    refused: int = 0
-
-    @property
-    def is_over(self) -> bool:
-        return self.passed + self.refused >= TRIAL
-
-    @property
-    def convicts(self) -> bool:
-        return self.refused >= 2 and self.refused >= GUILTY * (self.passed + self.refused)
-
-
-@frozen
-class _Step:
-    """A step up that met a 429: whether it went too far is judged by what was under way."""
-
-    mode: _Mode
-    rate: float
-    estimate: float
-    """Before it."""
-
-    next_at: float
-    trip: float
-    waits: bool
+NOISY: Final = 2
+MOST_NOISE: Final = 4
+"""Trials that came to nothing, less those that did not: where many 429s mean nothing, all are tried."""
 
 
 @define
 class Gauge:
-    """The measurement of one account's limit, and the rate that follows from it."""
+    """The measurement of one account's limit, and the rate that follows from it.
+
+    The throttle counts into it: what came back of what left after `empty_at`.
+    """
 
     most: float = MOST_RATE
     rate: float = field(default=FIRST_RATE, init=False)
@@ -150,144 +119,151 @@ class Gauge:
     """When the request left that found the bucket empty."""
 
     passed: int = field(default=0, init=False)
-    """Answers to what left since."""
-
     unclear: int = field(default=0, init=False)
-    """The same, of those that a limit may not have seen."""
+    """Answers that a limit may not have seen."""
 
     refused: int = field(default=0, init=False)
-    """The same, of 429s, as long as they say nothing new."""
+    """429s that say nothing new."""
 
     idle: float = field(default=0.0, init=False)
-    """How long since then nobody wanted to send."""
+    """How long nobody wanted to send."""
 
-    trial: _Trial | None = field(default=None, init=False)
+    trial: Trial | None = field(default=None, init=False)
 
     _closed: float = field(default=0.0, init=False)
-    """How long since then nobody was allowed to send."""
+    """How long nobody was allowed to send."""
 
     _resumes: float = field(default=-math.inf, init=False)
-    _mode: _Mode = field(default=_Mode.GROW, init=False)
-    _step: _Step | None = field(default=None, init=False)
+    _mode: Mode = field(default=Mode.GROW, init=False)
+    _step: Step | None = field(default=None, init=False)
+    """The last step up, until it is judged."""
+
     _estimate: float = field(default=math.inf, init=False)
-    _probed: bool = field(default=False, init=False)
-    """The last measurement ended a probe."""
+    _trusted: bool = field(default=False, init=False)
+    """Whether something confirmed the estimate."""
 
     _dismissed: int = field(default=0, init=False)
-    _noise: int = field(default=0, init=False)
-    _turns: int = field(default=0, init=False)
-    _trusted: bool = field(default=False, init=False)
-    """Whether a second measurement confirmed the estimate."""
+    """Trials that came to nothing since the last cut."""
 
+    _noise: int = field(default=0, init=False)
     _cruise: float = field(default=FIRST_CRUISE, init=False)
     _probe: tuple[float, float] = field(default=(0.0, 0.0), init=False)
     """When the probe began, and how much may have passed before it exceeds its savings."""
+
+    _small: bool = field(default=False, init=False)
+    """Whether the last probe was half as far: a window lets it pass where it stops a whole one."""
+
+    _probed: bool = field(default=False, init=False)
+    """The last cut ended a probe."""
 
     def __attrs_post_init__(self) -> None:
         self._set_rate(FIRST_RATE)
 
     def is_strange(self, sent_at: float, trip: float, *, waits: bool) -> bool:
-        """Whether a 429 came though there should be something left; it is on trial then."""
-        if waits or self._mode in {_Mode.GROW, _Mode.REGROW}:
+        """Whether a 429 may mean nothing, so that the pace is kept until it is known.
+
+        Where VTEX asks to *wait*, what passes afterwards tells nothing.
+        """
+        if waits or self._mode.grows:
             return False
-        if self.trial is None:
-            took = sent_at - self.empty_at
-            left = self._estimate * took - self.passed
-            known = self._trusted and self._mode is _Mode.CRUISE and left > self._slack
-            # Where much is under way, a trial costs nothing.
-            many = self.rate * trip >= (4 if self._mode is _Mode.CRUISE else 8)
-            noisy = self._noise >= 2
-            if self.passed < (1 if noisy else self._slack) or not (known or many or noisy):
+        trial = self.trial
+        if trial is None:
+            return self._try(sent_at, trip)
+        if sent_at > trial.since:
+            trial.refused += 1
+            if trial.convicts:
                 return False
-            self.trial = _Trial(sent_at, self._bounds(took)[1])
-            return True
-        if sent_at > self.trial.since:
-            self.trial.refused += 1
-            if self.trial.convicts:
-                return False
-            if self.trial.is_over:
-                self._dismiss()
+            if trial.is_over:
+                self._dismiss(trial)
+        return True
+
+    def _try(self, sent_at: float, trip: float) -> bool:
+        """Put a 429 on trial, where that costs little or the limit is no likely reason."""
+        took = sent_at - self.empty_at
+        noisy = self._noise >= NOISY
+        if self.passed < (1 if noisy else self._slack):
+            return False
+        left = self._estimate * took - self.passed
+        unlikely = self._trusted and self._mode is Mode.CRUISE and left > self._slack
+        if not (unlikely or noisy or self.rate * trip >= MANY_UNDER_WAY[self._mode]):
+            return False
+        self.trial = Trial(sent_at, self._bounds(took)[1])
         return True
 
     def see_passed(self, sent_at: float) -> None:
-        """Count for the trial; to be called only while there is one."""
+        """Count for the trial, if there is one."""
         trial = self.trial
         if trial is not None and sent_at > trial.since:
             trial.passed += 1
             if trial.is_over:
-                self._dismiss()
+                self._dismiss(trial)
 
-    def _dismiss(self) -> None:
-        most = self.trial.most if self.trial is not None else math.inf
+    def _dismiss(self, trial: Trial) -> None:
         self.trial = None
-        kept = DISMISSED if self._trusted else 1 - 1 / TRIAL
+        kept = DISMISSED if self._trusted else DOUBTED
         self._dismissed += 1
-        self._noise = min(self._noise + 1, 4)
-        if self._dismissed > 2:
-            self._trusted = True
-        if self._mode is _Mode.CRUISE:
-            self._estimate = max(self._estimate * kept, min(self._estimate, most), LEAST_RATE)
-            self._set_rate(self._estimate * CRUISE)
+        self._trusted = self._trusted or self._dismissed >= TRUSTED
+        self._noise = min(self._noise + 1, MOST_NOISE)
+        if self._mode is Mode.CRUISE:
+            lower = max(self._estimate * kept, min(self._estimate, trial.most))
+            self._cruise_at(max(lower, LEAST_RATE))
 
     @property
     def _slack(self) -> float:
         return max(3.0, 0.02 * self._estimate)
 
-    def cut(self, sent_at: float, seen_to: float, now: float, trip: float, waits: bool) -> float:
+    def cut(self, sent_at: float, seen_to: float, now: float, trip: float, *, waits: bool) -> float:
         """Take the measurement that a 429 completes; return how long to be silent."""
-        trial = self.trial
-        convicted = trial is not None
-        self._noise = max(self._noise - convicted, 0)
-        self.trial = None
-        known = 0.0
-        if trial is not None and trial.passed >= 8 and seen_to > trial.since:
-            # It passed without a silence, in which a small bucket would have run over.
-            known = trial.passed / (seen_to - trial.since)
+        mode, rate, before, trial = self._mode, self.rate, self._estimate, self.trial
+        self.trial = self._step = None
         self._dismissed = 0
-        mode, rate, before = self._mode, self.rate, self._estimate
-        steps = mode in {_Mode.GROW, _Mode.REGROW}
-        if steps:
+        self._noise = max(self._noise - (trial is not None), 0)
+        if mode.grows:
             silence = trip
-            self._learn_of_step()
+            self._step_back()
+            self._step = Step(
+                mode=mode,
+                rate=rate,
+                estimate=before,
+                next_at=self.review_at,
+                trip=trip,
+                waits=waits,
+            )
+            self.review_at = now + trip * (2 if waits else 1)
         else:
             silence = min(trip, REFILL / before)
-            self._learn(seen_to - self.empty_at, trip, known)
-        self._trusted = self._trusted or convicted
-        self._step = _Step(mode, rate, before, self.review_at, trip, waits) if steps else None
-        self._probed = mode is _Mode.PROBE
-        self._mode = _Mode.CRUISE
-        self._set_rate(min(self.rate, self._estimate * CRUISE))
+            self._learn(seen_to - self.empty_at, trip, trial.measured(seen_to) if trial else 0.0)
+        self._trusted = self._trusted or trial is not None
+        self._probed = mode is Mode.PROBE
+        self._cruise_at(self._estimate)
+        # Nothing that is answered makes anybody faster at once.
+        self._set_rate(min(self.rate, rate))
         self.empty_at = sent_at
         self.restart()
-        if self._step:
-            self.review_at = now + trip * (2 if waits else 1)
         return silence
+
+    def restart(self) -> None:
+        """Count from now on."""
+        self.passed = self.unclear = self.refused = 0
+        self.idle = self._closed = 0.0
 
     def is_shut(self, took: float, trip: float) -> bool:
         """Whether next to nothing passed since the bucket was found empty."""
         return not self.passed or (self.passed < 4 and took < 3 * trip)
-
-    def restart(self) -> None:
-        self.passed = self.unclear = self.refused = 0
-        self.idle = self._closed = 0.0
 
     def close(self, now: float, until: float, asked: float = 0.0) -> None:
         """Take note that nobody sends before *until*, and of how long VTEX asked to wait."""
         self._closed += max(0.0, until - max(now, self._resumes))
         self._resumes = max(self._resumes, until)
         self._cruise = max(self._cruise, (PAUSE_WORTH if self._trusted else FIRST_WORTH) * asked)
-        if self._mode is _Mode.PROBE:
-            self._end_probe()
+        if self._mode is Mode.PROBE:
+            self._cruise_at(self._estimate)
         if not self._step:
             self.review_at = self._resumes + self._cruise
 
-    def _end_probe(self) -> None:
-        self._mode = _Mode.CRUISE
-        self._set_rate(self._estimate * CRUISE)
-
-    def _learn_of_step(self) -> None:
+    def _step_back(self) -> None:
         """Go back to what is certain, until the step is judged."""
-        if self._mode is _Mode.REGROW:
+        if self._mode is Mode.REGROW:
             # The last step but one passed; what came before it is no longer true.
             self._estimate = max(self._estimate, self.rate / REGROW_BY)
         else:
@@ -295,52 +271,51 @@ class Gauge:
         self._trusted = False
         self._plan_cruise(agrees=False)
 
-    def _judge(self, step: _Step, now: float) -> None:
-        """Look at what was under way when the 429 came, all of which has been answered."""
-        self._step = None
+    def _judge(self, step: Step, now: float) -> None:
+        """Look at what was under way when the step met its 429."""
         passed = self.passed + self.unclear
         count = passed + self.refused
-        self.review_at = self._resumes + self._cruise
-        if count < JUDGED_BY:
-            if step.mode is _Mode.GROW and not self.refused and not step.waits:
-                self._step = step
-                self.review_at = now + step.trip
+        if step.is_open(self.refused, count):
+            self.review_at = now + step.trip
             return
-        if self.refused <= GUILTY * count:
+        self._step = None
+        self.review_at = self._resumes + self._cruise
+        if not step.is_judged(count):
+            return
+        if not is_excess(self.refused, count):
             # All of it passed: the 429 was not the limit's.
             self._mode, self._estimate = step.mode, step.estimate
             self._set_rate(step.rate)
             self.review_at = max(step.next_at, now)
         elif passed:
-            least = step.rate / REGROW_BY if step.mode is _Mode.REGROW else 0.0
-            self._estimate = max(least, min(step.rate, GENEROUS * (passed + 1) / step.trip))
-            self._set_rate(self._estimate * CRUISE)
-        elif step.mode is _Mode.GROW:
-            self._estimate = min(self._estimate, max(2 / step.trip, step.rate / 4))
-            self._set_rate(self._estimate * CRUISE)
+            least = step.rate / REGROW_BY if step.mode is Mode.REGROW else 0.0
+            found = min(step.rate, GENEROUS * (passed + 1) / step.trip)
+            self._cruise_at(max(least, found))
+        elif step.mode is Mode.GROW:
+            most = max(2 / step.trip, step.rate * STILL_TOO_FAST)
+            self._cruise_at(min(self._estimate, most))
 
-    def _learn(self, took: float, trip: float, known: float) -> None:
+    def _learn(self, took: float, trip: float, tried: float) -> None:
         """Take what passed since the bucket was last empty for the limit."""
         before = self._estimate
         if took <= 0:
             self._estimate = max(self.rate * TOO_FAST, LEAST_RATE)
             self._trusted = False
-            self._plan_cruise(agrees=False)
-            return
-        if self.is_shut(took, trip):
-            # A window that is used up, or an outage, says nothing of the limit, except that
-            # what a probe was thought to have saved was not there.
+        elif self.is_shut(took, trip):
+            # A window that is used up, or an outage, says nothing of the limit.
             if self._probed:
                 self._estimate *= RAISED
             self._plan_cruise(agrees=True)
             return
-        least, most = self._bounds(took)
-        if self._trusted and self._mode is _Mode.PROBE:
-            most = before
-        self._estimate = max(min(least, self.rate), min(before, max(most, known)), LEAST_RATE)
-        agrees = abs(before - self._estimate) < AGREES * before
-        self._trusted = agrees
-        self._plan_cruise(agrees=agrees)
+        else:
+            least, most = self._bounds(took)
+            if self._trusted and self._mode is Mode.PROBE:
+                # What was saved may be less than was thought.
+                most = before
+            most = max(most, tried)
+            self._estimate = max(min(least, self.rate), min(before, most), LEAST_RATE)
+            self._trusted = abs(before - self._estimate) < AGREES * before
+        self._plan_cruise(agrees=self._trusted)
 
     def _plan_cruise(self, *, agrees: bool) -> None:
         cruise = STEADY_CRUISE if agrees else FIRST_CRUISE
@@ -367,27 +342,38 @@ class Gauge:
         self.review_at = now + GROW_EVERY
         if not pressed:
             # What nobody waits for need not grow, and a probe of it proves nothing.
-            if self._mode is _Mode.PROBE:
-                self._end_probe()
+            if self._mode is Mode.PROBE:
+                self._cruise_at(self._estimate)
             return False
-        if self._mode is _Mode.PROBE:
-            since, paid = self._probe
-            overspent = self.passed - paid - self._estimate * (now - since)
-            if overspent <= self._slack or now < since + LONG_PROBE or self.trial:
+        if self._mode is Mode.PROBE:
+            if not self._outlived(now):
                 return False
-            self._mode = _Mode.REGROW
-        if self._mode is _Mode.CRUISE:
-            saved = self._estimate * (now - self.empty_at) - self.passed
-            self._probe = now, self.passed + max(0.0, min(saved, MOST_SAVED))
-            self._mode = _Mode.PROBE
-            step = PROBE_COSTS / (self._estimate * trip) if trip else MOST_PROBE
-            self._turns += 1
-            if self._turns % 2:
-                step = min(step, MOST_PROBE) / 2
-            self._set_rate(self._estimate * (1 + min(max(step, LEAST_PROBE), MOST_PROBE)))
+            self._mode = Mode.REGROW
+        if self._mode is Mode.CRUISE:
+            self._begin_probe(now, trip)
         else:
-            self._set_rate(self.rate * (GROW_BY if self._mode is _Mode.GROW else REGROW_BY))
+            self._set_rate(self.rate * (GROW_BY if self._mode is Mode.GROW else REGROW_BY))
         return True
+
+    def _begin_probe(self, now: float, trip: float) -> None:
+        saved = self._estimate * (now - self.empty_at) - self.passed
+        self._probe = now, self.passed + max(0.0, min(saved, MOST_SAVED))
+        self._mode = Mode.PROBE
+        self._small = not self._small
+        step = 1 / (self._estimate * trip) if trip else MOST_PROBE
+        step = min(step, MOST_PROBE) / (2 if self._small else 1)
+        self._set_rate(self._estimate * (1 + max(step, LEAST_PROBE)))
+
+    def _outlived(self, now: float) -> bool:
+        """Whether the probe let pass more than was saved for it."""
+        since, paid = self._probe
+        overspent = self.passed - paid - self._estimate * (now - since)
+        return overspent > self._slack and now >= since + LONG_PROBE and not self.trial
+
+    def _cruise_at(self, estimate: float) -> None:
+        self._mode = Mode.CRUISE
+        self._estimate = estimate
+        self._set_rate(estimate * CRUISE)
 
     def _set_rate(self, rate: float) -> None:
         self.rate = min(max(rate, LEAST_RATE), self.most)

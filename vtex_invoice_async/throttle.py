@@ -186,7 +186,7 @@ class Throttle:
         self._misses = self._misses + 1 if missed else 0
         # Nothing passes at all: a window that is used up, or an outage. One at a time finds out.
         self._scout = 1.5 * trip if missed else 0.0
-        silence = gauge.cut(sent_at, seen_to, now, trip, waits)
+        silence = gauge.cut(sent_at, seen_to, now, trip, waits=waits)
         if missed or not self._learns:
             silence = min(trip * 2.0 ** min(self._misses, 30), LONGEST_SILENCE)
         self._cut_at = now
