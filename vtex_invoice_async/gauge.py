@@ -45,6 +45,9 @@ STILL_TOO_FAST: Final = 0.25
 GENEROUS: Final = 1.15
 """More than what passed of what was under way: too much is soon measured, too little is not."""
 
+JUDGED_WITHIN: Final = 4
+"""Trips after which a step up is judged, however few answers came."""
+
 CRUISE: Final = 0.995
 """How far below the measured limit to stay: what is saved pays for the next probe."""
 
@@ -227,6 +230,7 @@ class Gauge:
                 estimate=before,
                 next_at=self.review_at,
                 trip=trip,
+                ends_at=now + JUDGED_WITHIN * trip,
                 waits=waits,
             )
             self.review_at = now + trip * (2 if waits else 1)
@@ -275,7 +279,7 @@ class Gauge:
         """Look at what was under way when the step met its 429."""
         passed = self.passed + self.unclear
         count = passed + self.refused
-        if step.is_open(self.refused, count):
+        if step.is_open(self.refused, count, now):
             self.review_at = now + step.trip
             return
         self._step = None

@@ -1,10 +1,7 @@
 """How fast to send: as fast as the account's limit allows, though nobody says what it is.
 
-Pure arithmetic on times that are handed in. A 429 says that the limit's bucket is empty at that
-moment. Between two such moments, what passed over the time it took *is* the limit. So the
-throttle grows until the first 429, then cruises just under what it measured, and every while
-spends what it has saved on a probe a little above, which ends in the next measurement. A probe
-that outlives its savings means that the limit rose; a 429 between probes, that it fell.
+Pure arithmetic on times that are handed in. The throttle says who leaves when: evenly spaced at the
+rate that its gauge found, nobody while VTEX asks to wait, and nobody for a moment after a 429.
 """
 
 from __future__ import annotations
@@ -21,8 +18,7 @@ from vtex_invoice_async.messages import Reply
 
 __all__ = ["LONGEST_BUSY", "Slot", "Throttle"]
 
-# Rates are requests a second, times are seconds. What looks arbitrary was tried with
-# tests/simulated_pace.py against limits from 0.5 to 2,000.
+# Rates are requests a second, times are seconds.
 
 SPREAD: Final = 0.1
 """The part of a `Retry-After` over which clients are spread that were told it together."""
@@ -207,13 +203,14 @@ class Throttle:
         self._turn += 1
 
     def _review(self, now: float) -> None:
-        if self._learns:
-            changed = self._gauge.review(now, self._round_trip, pressed=self._pressed)
-            self._pressed = False
-            if changed:
-                self._keep_to_gauge()
-                # Who waits for a slot of the old pace need not.
-                self._rebook(now)
+        if not self._learns:
+            return
+        changed = self._gauge.review(now, self._round_trip, pressed=self._pressed)
+        self._pressed = False
+        self._keep_to_gauge()
+        if changed:
+            # Who waits for a slot of the old pace need not.
+            self._rebook(now)
 
     def _keep_to_gauge(self) -> None:
         if self._learns and self._gauge.rate != self.rate:

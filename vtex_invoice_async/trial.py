@@ -88,12 +88,16 @@ class Step:
     """When the next step would have been."""
 
     trip: float
+    ends_at: float
+    """When it is judged at the latest."""
+
     waits: bool
     """VTEX asked to wait: what passes afterwards comes from a bucket that filled meanwhile."""
 
-    def is_open(self, refused: int, count: int) -> bool:
+    def is_open(self, refused: int, count: int, now: float) -> bool:
         """Whether too little is known to judge by, and more will be."""
-        return count < ENOUGH and not refused and self.mode is Mode.GROW and not self.waits
+        few = count < ENOUGH and not refused and self.mode is Mode.GROW
+        return few and not self.waits and now < self.ends_at
 
     def is_judged(self, count: int) -> bool:
         """Whether enough is known."""
