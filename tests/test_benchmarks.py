@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.files import FILES
+from benchmarks.pace import LIMITS, PACES
 from benchmarks.peers import PEERS
 from benchmarks.peers.orders import documents
 from benchmarks.rows import STEPS
@@ -99,3 +100,22 @@ def test_peers_are_given_the_same_invoices() -> None:
 
     assert list(documents(3)) == [(order_id, json.loads(body)) for order_id, body in load.bodies]
     assert not list(PEERS["aiohttp by hand"].lacks())
+
+
+def test_every_pace_is_played_against_every_limit() -> None:
+    found = measured("pace", "--seconds", 5, "--seeds", 1, "--rates", 20)
+
+    assert list(found["limits"]) == list(LIMITS)
+    for rates in found["limits"].values():
+        assert list(rates["20"]) == list(PACES)
+        assert all(0 < pace["of_ideal"]["median"] <= 1.1 for pace in rates["20"].values())
+        assert all(0 <= pace["rejected"]["median"] < 1 for pace in rates["20"].values())
+
+
+def test_the_client_is_measured_on_the_wire() -> None:
+    found = measured("pace", "--wire", "--only", "doubled", "--seconds", 1, "--rates", 20)
+
+    (run,) = found["wire"]
+    assert (run["limit"], run["rate"]) == ("doubled", 20)
+    assert 0 < run["of_ideal"] <= 1.1
+    assert 0 <= run["rejected"] < 1
