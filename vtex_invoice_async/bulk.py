@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from attrs import frozen
 
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = ["Later", "work_through"]
 
@@ -18,8 +18,8 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-@frozen(repr=False)
-class Later(Printed, Generic[R]):
+@frozen(eq=False, repr=False)
+class Later(Value, Generic[R]):
     """Instead of a result: what brings it in its own time, while the worker takes another job."""
 
     bring: Callable[[], Awaitable[R]]

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from vtex_invoice_async.errors import ConfigError
-from vtex_invoice_async.printed import Printed
 from vtex_invoice_async.retry import RetryPolicy
+from vtex_invoice_async.value import Value
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = [
@@ -50,8 +50,8 @@ _PROXY: Final = (
 _CREDENTIAL: Final = r"(?a)[\x21-\x7e]{1,4096}"
 
 
-@frozen(kw_only=True, repr=False)
-class Timeouts(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Timeouts(Value):
     """How long one attempt may take, in seconds, not rounded."""
 
     connect: float = 5
@@ -71,8 +71,8 @@ class Timeouts(Printed):
                 raise ConfigError(f"timeouts.{name} must be a number of seconds above 0")
 
 
-@frozen(kw_only=True, repr=False)
-class ThrottleLimits(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class ThrottleLimits(Value):
     """What the throttle is told, in requests a second; None lets it find out.
 
     It holds for what is sent, and for itself again for what is read, as VTEX's own limits do.
@@ -96,8 +96,8 @@ class ThrottleLimits(Printed):
                 raise ConfigError(f"throttle.{name} {advice}")
 
 
-@frozen(kw_only=True, repr=False)
-class Credentials(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Credentials(Value):
     """An *app_key* with its *app_token*, or a *user_token*.
 
     https://developers.vtex.com/docs/guides/authentication
@@ -122,8 +122,8 @@ class Credentials(Printed):
                 raise ConfigError(f"{name} must be printable ASCII without spaces or line ends")
 
 
-@frozen(kw_only=True, repr=False)
-class ClientConfig(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientConfig(Value):
     """An account, its credentials, and how to talk to it.
 
     Credentials are an *app_key* with its *app_token*, or a *user_token*, or what *credentials*

@@ -32,7 +32,7 @@ from typing import Final, Literal, TypedDict, Unpack
 from attrs import frozen
 
 from vtex_invoice_async.impersonal import impersonal
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = [
@@ -74,8 +74,8 @@ def _request_id(text: str) -> str:
     return text if re.fullmatch(_REQUEST_ID, text) else impersonal(printable(text, 2_000))
 
 
-@frozen(kw_only=True, repr=False)
-class Problem(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Problem(Value):
     """One reason why something was refused, or is worth a look."""
 
     code: str
@@ -95,8 +95,8 @@ class Problem(Printed):
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-@frozen(kw_only=True, repr=False)
-class Doubt(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Doubt(Value):
     """An invoice that VTEX may or may not have recorded: the question that reading the order answers."""
 
     order_id: str

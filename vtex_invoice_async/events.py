@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from attrs import asdict, frozen
 
 from vtex_invoice_async.errors import ConfigError
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = [
     "CircuitTurned",
@@ -33,8 +33,8 @@ __all__ = [
 _logger = logging.getLogger("vtex_invoice_async")
 
 
-@frozen(kw_only=True, repr=False)
-class Sent(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Sent(Value):
     """An attempt ended: with an answer, whatever it said, or with none."""
 
     operation: str
@@ -47,8 +47,8 @@ class Sent(Printed):
     seconds: float
 
 
-@frozen(kw_only=True, repr=False)
-class Retrying(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Retrying(Value):
     """A call will be tried again after *wait* seconds, or after a 429 later still."""
 
     operation: str
@@ -61,8 +61,8 @@ class Retrying(Printed):
     """The name of its class."""
 
 
-@frozen(kw_only=True, repr=False)
-class Throttled(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Throttled(Value):
     """The pace was cut."""
 
     rate: float
@@ -72,15 +72,15 @@ class Throttled(Printed):
     """Seconds in which nothing is sent at all."""
 
 
-@frozen(kw_only=True, repr=False)
-class CircuitTurned(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class CircuitTurned(Value):
     """VTEX stopped answering, or answers again."""
 
     is_open: bool
 
 
-@frozen(kw_only=True, repr=False)
-class Resolving(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Resolving(Value):
     """An order was read for an invoice in doubt."""
 
     order_id: str
@@ -90,8 +90,8 @@ class Resolving(Printed):
     """What this read alone shows; absence proves nothing before the settle window has passed."""
 
 
-@frozen(kw_only=True, repr=False)
-class Settled(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Settled(Value):
     """The attempts of a call ended; what they left in doubt may still be found on its order."""
 
     operation: str
@@ -103,8 +103,8 @@ class Settled(Printed):
     seconds: float
 
 
-@frozen(kw_only=True, repr=False)
-class LeftInDoubt(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class LeftInDoubt(Value):
     """A client was closed while invoices were in doubt: `in_doubt()` lists them."""
 
     doubts: int

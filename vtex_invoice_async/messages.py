@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = ["NoReply", "Reply", "Request"]
 
@@ -25,8 +25,8 @@ _RESET = ("RateLimit-Reset", "X-RateLimit-Reset", "X-VTEX-RateLimit-Reset")
 _LONGEST_RESET = 3600
 
 
-@frozen(kw_only=True, repr=False)
-class Request(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Request(Value):
     """What goes out: the path is percent-encoded, the body is JSON."""
 
     method: str
@@ -36,8 +36,8 @@ class Request(Printed):
     """The longest body, in bytes, that an answer may have."""
 
 
-@frozen(kw_only=True, repr=False)
-class Reply(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Reply(Value):
     """A whole answer, as the server sent it."""
 
     status: int
@@ -95,8 +95,8 @@ class Reply(Printed):
         return None
 
 
-@frozen(kw_only=True, repr=False)
-class NoReply(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class NoReply(Value):
     """No whole answer came."""
 
     reason: str

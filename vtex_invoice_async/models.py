@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.errors import InvalidInvoice, Problem
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 
-@frozen(kw_only=True, repr=False)
-class InvoiceItem(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class InvoiceItem(Value):
     """A line of an invoice: the order's line by SKU *id* (OMS, PII_2022) or *item_index* (PII)."""
 
     id: str | None = None
@@ -88,8 +88,8 @@ def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
     return checks.listed("items", values)
 
 
-@frozen(kw_only=True, repr=False)
-class Invoice(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Invoice(Value):
     """An invoice of an order, or of a part of it.
 
     A field that is None is not sent. A field that the account's dialect does not have is refused
@@ -150,8 +150,8 @@ class Invoice(Printed):
             raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True, repr=False)
-class TrackingInfo(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class TrackingInfo(Value):
     """Where the parcel of an invoice is; all four are sent, None as null. One parcel per invoice.
 
     https://developers.vtex.com/docs/api-reference/orders-api#patch-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-
@@ -173,8 +173,8 @@ class TrackingInfo(Printed):
             raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True, repr=False)
-class TrackingEvent(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class TrackingEvent(Value):
     """Something that happened to a parcel on a day."""
 
     city: str
@@ -197,8 +197,8 @@ def _events(values: Iterable[TrackingEvent]) -> tuple[TrackingEvent, ...]:
     return checks.listed("events", values)
 
 
-@frozen(kw_only=True, repr=False)
-class TrackingStatus(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class TrackingStatus(Value):
     """How far the parcel of an invoice came; the invoice must already carry a tracking number.
 
     https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
@@ -221,8 +221,8 @@ class TrackingStatus(Printed):
             raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True, repr=False)
-class Receipt(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Receipt(Value):
     """VTEX's word that it recorded what was sent; not that money moved."""
 
     date: datetime | None
@@ -256,8 +256,8 @@ class OrderStatus(StrEnum):
     CANCELED = "canceled"
 
 
-@frozen(kw_only=True, repr=False)
-class OrderTotal(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class OrderTotal(Value):
     """A part of the order's value: `Items`, `Discounts` (negative), `Shipping`, `Tax`."""
 
     id: str | None = None
@@ -265,16 +265,16 @@ class OrderTotal(Printed):
     value: int
 
 
-@frozen(kw_only=True, repr=False)
-class PriceDefinition(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class PriceDefinition(Value):
     """What a line really costs, in cents; safer than `selling_price` where discounts do not divide."""
 
     calculated_selling_price: int | None = None
     total: int | None = None
 
 
-@frozen(kw_only=True, repr=False)
-class OrderItem(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class OrderItem(Value):
     """A line of the order; its position is the `item_index` of the PII dialect. Money is in cents."""
 
     id: str
@@ -287,8 +287,8 @@ class OrderItem(Printed):
     price_definition: PriceDefinition | None = None
 
 
-@frozen(kw_only=True, repr=False)
-class PackageItem(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class PackageItem(Value):
     """A line of an invoice as the order shows it; VTEX may attribute it to another line."""
 
     item_index: int | None = None
@@ -298,8 +298,8 @@ class PackageItem(Printed):
     description: str | None = field(default=None, repr=False)
 
 
-@frozen(kw_only=True, repr=False)
-class CourierEvent(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class CourierEvent(Value):
     """What happened to the parcel, as the order shows it."""
 
     city: str | None = None
@@ -309,8 +309,8 @@ class CourierEvent(Printed):
     last_change: str | None = None
 
 
-@frozen(kw_only=True, repr=False)
-class CourierStatus(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class CourierStatus(Value):
     """How far the parcel came, as the order shows it."""
 
     status: str | None = None
@@ -319,8 +319,8 @@ class CourierStatus(Printed):
     data: tuple[CourierEvent, ...] = ()
 
 
-@frozen(kw_only=True, repr=False)
-class Package(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Package(Value):
     """An invoice as the order shows it; VTEX never shows its receipt again."""
 
     invoice_number: str | None = None
@@ -344,8 +344,8 @@ class Package(Printed):
     volumes: int | None = None
 
 
-@frozen(kw_only=True, repr=False)
-class Order(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Order(Value):
     """What an invoicer needs of an order. The shopper's data is not read."""
 
     order_id: str

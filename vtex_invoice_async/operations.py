@@ -24,7 +24,7 @@ from vtex_invoice_async.models import (
     TrackingInfo,
     TrackingStatus,
 )
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = [
     "OPERATIONS",
@@ -42,8 +42,8 @@ R_co = TypeVar("R_co", covariant=True)
 MEBIBYTE = 2**20
 
 
-@frozen(kw_only=True, repr=False)
-class Operation(Printed, ABC, Generic[R_co]):
+@frozen(kw_only=True, eq=False, repr=False)
+class Operation(Value, ABC, Generic[R_co]):
     """A call to VTEX that ends with an R_co."""
 
     name: ClassVar[str]
@@ -85,7 +85,7 @@ class Operation(Printed, ABC, Generic[R_co]):
         return None
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class _Recorded(Operation[Receipt]):
     """A call that VTEX answers with a receipt."""
 
@@ -98,7 +98,7 @@ class _Recorded(Operation[Receipt]):
         return receipt_from(order)
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class NotifyInvoice(_Recorded):
     """Tell VTEX that an order, or a part of it, was invoiced."""
 
@@ -123,7 +123,7 @@ class NotifyInvoice(_Recorded):
 # The PII paths have no twins of the two tracking calls: accounts of all dialects use these.
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class SendTracking(_Recorded):
     """Say where the parcel of an invoice can be followed; the last call wins."""
 
@@ -153,7 +153,7 @@ class SendTracking(_Recorded):
         return self.tracking
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class UpdateTrackingStatus(_Recorded):
     """Say how far the parcel of an invoice came; each call may add its events again."""
 
@@ -193,7 +193,7 @@ class UpdateTrackingStatus(_Recorded):
         return self.tracking
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class GetOrder(Operation[Order]):
     """Read an order; VTEX answers for the last two years, 6,000 times a minute per account."""
 
@@ -217,7 +217,7 @@ class GetOrder(Operation[Order]):
         return order
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class StartHandling(Operation[None]):
     """Move an order from `ready-for-handling` to `handling`."""
 

@@ -19,7 +19,7 @@ from vtex_invoice_async.errors import (
     VtexInvoiceError,
 )
 from vtex_invoice_async.models import Invoice, Receipt
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = ["InvoiceJob", "Outcome", "State", "state_of"]
 
@@ -55,8 +55,8 @@ class State(StrEnum):
     """Refused here."""
 
 
-@frozen(kw_only=True, repr=False)
-class InvoiceJob(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class InvoiceJob(Value):
     """An invoice to be sent, and the order it is for."""
 
     order_id: str
@@ -67,8 +67,8 @@ class InvoiceJob(Printed):
         checks.require(Invoice, "invoice", self.invoice)
 
 
-@frozen(kw_only=True, repr=False)
-class Outcome(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Outcome(Value):
     """How a job ended: with a *receipt* or with an *error*."""
 
     job: InvoiceJob

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = ["Attempt", "GiveUp", "RetryIn", "RetryPolicy", "RetryQuota", "decide"]
 
@@ -23,8 +23,8 @@ MOST_SECONDS: Final = 1e300
 """As good as for ever, and still a number to reckon with."""
 
 
-@frozen(kw_only=True, repr=False)
-class RetryPolicy(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class RetryPolicy(Value):
     """How patient a call is, in seconds."""
 
     max_attempts: int = 6
@@ -92,8 +92,8 @@ class RetryQuota:
         return True
 
 
-@frozen(kw_only=True, repr=False)
-class Attempt(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Attempt(Value):
     """What is known when an attempt has failed."""
 
     number: int
@@ -110,15 +110,15 @@ class Attempt(Printed):
     """In [0, 1): spreads the waits, so that clients do not move in step."""
 
 
-@frozen(repr=False)
-class RetryIn(Printed):
+@frozen(eq=False, repr=False)
+class RetryIn(Value):
     """Try again after so many seconds."""
 
     seconds: float
 
 
-@frozen(repr=False)
-class GiveUp(Printed):
+@frozen(eq=False, repr=False)
+class GiveUp(Value):
     """Do not try again; why, for people."""
 
     reason: str

@@ -12,15 +12,15 @@ from typing import Final, Literal
 from attrs import frozen
 
 from vtex_invoice_async.errors import Problem
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = ["OF_A_NOTE", "OF_THE_ORDER", "RULES", "Rule", "Severity"]
 
 Severity = Literal["refuse", "warn"]
 
 
-@frozen(kw_only=True, repr=False)
-class Rule(Printed):
+@frozen(kw_only=True, eq=False, repr=False)
+class Rule(Value):
     """A trap of VTEX's."""
 
     code: str

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from vtex_invoice_async.config import MOST_RATE, ThrottleLimits
 from vtex_invoice_async.gauge import FIRST_RATE, Gauge
 from vtex_invoice_async.messages import Reply
-from vtex_invoice_async.printed import Printed
+from vtex_invoice_async.value import Value
 
 __all__ = ["LONGEST_BUSY", "Slot", "Throttle"]
 
@@ -33,8 +33,8 @@ HINT_SILENCE: Final = 0.1
 """The most that a header is worth: nothing was refused, so nothing has to be waited for."""
 
 
-@frozen(repr=False)
-class Slot(Printed):
+@frozen(eq=False, repr=False)
+class Slot(Value):
     """A moment at which one request may leave, as long as the throttle has not turned since."""
 
     at: float
