@@ -78,15 +78,19 @@ class _Results(Generic[R]):
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    async def put(self, result: R) -> None:
-        """Bring a result, as soon as there is room for it."""
-        while len(self._found) >= self._room:
+    @property
+    def is_full(self) -> bool:
+        """Whether who brings a result shall wait."""
+        return len(self._found) >= self._room
+
+    async def wait_for_room(self) -> None:
+        """Wait as long as there are so many."""
+        while self.is_full:
             self._space.clear()
             await self._space.wait()
-        self.put_nowait(result)
 
-    def put_nowait(self, result: R) -> None:
-        """Bring a result, whether or not there is room."""
+    def put(self, result: R) -> None:
+        """Bring a result."""
         self._found.append(result)
         self._news.set()
 
@@ -163,7 +167,9 @@ class _Crew(Generic[J, R]):
             if isinstance(result, Later):
                 self._send_on_errand(result)
             else:
-                await self.results.put(result)
+                if self.results.is_full:
+                    await self.results.wait_for_room()
+                self.results.put(result)
 
     def _send_on_errand(self, later: Later[R]) -> None:
         errand = asyncio.create_task(self._be_errand(later))
@@ -181,7 +187,8 @@ class _Crew(Generic[J, R]):
 
     async def _be_errand(self, later: Later[R]) -> None:
         result = await later.bring()
-        await self.results.put(result)
+        await self.results.wait_for_room()
+        self.results.put(result)
 
     def _see_off(self, worker: asyncio.Task[None]) -> None:
         """Count a worker out, however it ended; one that failed ends the run."""
@@ -193,7 +200,7 @@ class _Crew(Generic[J, R]):
         if self.failure is not None:
             self.dismiss()
         self.at_work -= 1
-        self.results.put_nowait(_END)
+        self.results.put(_END)
 
 
 class _Hand(Generic[J]):

@@ -188,8 +188,14 @@ class Caller:
             slots = await self.turns.take(call)
             try:
                 self.check(call)
-                reply = await self._transport.send(call.request, self._begin(call))
-                self._learn(call, reply)
+                call.attempts += 1
+                mark = call.mark = Mark(intend=call.intend)
+                reply = await self._transport.send(call.request, mark)
+                call.mark, call.age = None, mark.age
+                now = self.time()
+                if self._is_heard:
+                    self._tell_of(call, reply, now)
+                self.turns.learn(call, reply, now)
             finally:
                 slots.release()
             return decode(
@@ -211,20 +217,6 @@ class Caller:
         finally:
             if call.is_probe:
                 self.turns.give_back_probe(call)
-
-    def _begin(self, call: Call[Any]) -> Mark:
-        call.attempts += 1
-        call.mark = Mark(intend=call.intend)
-        return call.mark
-
-    def _learn(self, call: Call[Any], reply: Reply | NoReply) -> None:
-        """Let those who decide about turns, and the observers, see how an attempt ended."""
-        now = self.time()
-        call.age = call.mark.age if call.mark is not None else 0
-        call.mark = None
-        if self._is_heard:
-            self._tell_of(call, reply, now)
-        self.turns.learn(call, reply, now)
 
     async def _renewed(self, call: Call[Any], error: CallError) -> bool:
         """Get new credentials after a 401, which proves that VTEX did not act; once for a call."""

@@ -42,6 +42,8 @@ __all__ = ["decode", "doubt_of", "encode", "is_answer"]
 
 R = TypeVar("R")
 
+_ORDER_ID: Final = ("order_id",)
+
 # A real answer with one of these, in VTEX's own words, means that VTEX did not act.
 _REFUSALS: Final[dict[int, type[Rejected]]] = {
     400: BadRequest,
@@ -86,6 +88,9 @@ def encode(operation: Operation[R], orders_api: OrdersApi) -> Request:
 
 def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
     template = operation.path if orders_api is OrdersApi.OMS else operation.document_path
+    order_id = operation.order_id
+    if operation.path_parameters == _ORDER_ID and type(order_id) is str and is_plain_id(order_id):
+        return template.replace("{order_id}", order_id)
     path = template.format_map(
         {
             name: _path_parameter(name, getattr(operation, name), operation)
@@ -100,8 +105,6 @@ def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
 
 
 def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
-    if isinstance(value, str) and is_plain_id(value):
-        return value
     if name == "order_id":
         checks.refuse(of_order_id(value, is_read=not operation.acts))
     elif not isinstance(value, str) or not is_path_parameter(value):

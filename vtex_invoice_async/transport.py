@@ -206,7 +206,13 @@ class Transport:
                 mark.on_leaving = partial(self._pieces.set, deadline)
                 self._attempts.set(deadline)
                 try:
-                    response = await self._request(session, request, mark)
+                    if mark.message is None:
+                        response = await self._send_by_aiohttp(session, request)
+                    else:
+                        # Where it goes is all that aiohttp has to know.
+                        response = await session.request(
+                            request.method, self._origin, allow_redirects=False
+                        )
                     body = await self._read(response, request.reply_limit, deadline)
                 finally:
                     self._attempts.remove(deadline)
@@ -242,12 +248,9 @@ class Transport:
             return f"{head}{length}\r\n".encode()
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
-    async def _request(
-        self, session: aiohttp.ClientSession, request: Request, mark: Mark
+    async def _send_by_aiohttp(
+        self, session: aiohttp.ClientSession, request: Request
     ) -> aiohttp.ClientResponse:
-        if mark.message is not None:
-            # Where it goes is all that aiohttp has to know.
-            return await session.request(request.method, self._origin, allow_redirects=False)
         body = request.body
         return await session.request(
             request.method,

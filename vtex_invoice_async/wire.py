@@ -7,7 +7,7 @@ which reads what people write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final, TypeVar, get_origin
@@ -104,9 +104,23 @@ def row_converter(orders_api: OrdersApi) -> Converter:
     return _make(orders_api, forbid_extra_keys=True)
 
 
+# What the converter would look up for each value.
+
+
+@cache
+def _structure(kind: Hashable, orders_api: OrdersApi) -> Callable[[Any, Any], Any]:
+    return converter(orders_api).get_structure_hook(kind)
+
+
+@cache
+def _unstructure(kind: Hashable, orders_api: OrdersApi) -> Callable[[Any], Any]:
+    return converter(orders_api).get_unstructure_hook(kind)
+
+
 def encode_body(value: object, orders_api: OrdersApi) -> bytes:
     """Return *value* as the JSON that VTEX takes."""
-    return orjson.dumps(converter(orders_api).unstructure(value))
+    write = _unstructure(type(value), orders_api)  # type: ignore[arg-type]  # a class is hashable
+    return orjson.dumps(write(value))
 
 
 def read(body: bytes, kind: type[T], orders_api: OrdersApi) -> T:
@@ -118,9 +132,11 @@ def read(body: bytes, kind: type[T], orders_api: OrdersApi) -> T:
     if not isinstance(document, type(None) if kind is type(None) else dict):
         raise ValueError("not empty" if kind is type(None) else "not a JSON object")
     try:
-        return converter(orders_api).structure(document, kind)
+        structure = _structure(kind, orders_api)  # type: ignore[arg-type]  # as above
+        found: T = structure(document, kind)
     except BaseValidationError as error:
         raise ValueError("; ".join(map(str, problems_of(error, orders_api)))) from None
+    return found
 
 
 def inexpressible(invoice: Invoice, orders_api: OrdersApi) -> Iterator[Problem]:
