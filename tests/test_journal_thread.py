@@ -87,7 +87,7 @@ async def test_the_loop_goes_on_while_a_commit_takes_its_time(
 ) -> None:
     record = await only_record(journal)
 
-    intending = asyncio.create_task(journal.intend(record, NOW))
+    intending = journal.intend(record, NOW)
     await connection.held()
 
     assert not intending.done(), "told before it was on disk"
@@ -136,7 +136,7 @@ async def test_a_wait_that_is_cancelled_ends_at_once_and_the_change_is_made(
     journal: Journal, connection: type[Held]
 ) -> None:
     record = await only_record(journal)
-    intending = asyncio.create_task(journal.intend(record, NOW))
+    intending = journal.intend(record, NOW)
     await connection.held()
 
     intending.cancel()

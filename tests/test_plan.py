@@ -148,10 +148,10 @@ def test_jobs_of_a_program_are_held_to_the_same_rules() -> None:
     job, other = (InvoiceJob(order_id="1", invoice=make_invoice(**v)) for v in ({}, {"cfop": None}))
     contrary = InvoiceJob(order_id="1", invoice=make_invoice(invoice_value=1))
 
-    assert [*plan.add(job, 1), *plan.add(other, 2)] == []
+    assert [*plan.add([job, other], 1)] == []
     assert (plan.planned, plan.duplicates) == (1, 1)
 
-    (problem,) = plan.add(contrary, 3)
+    (problem,) = plan.add([contrary], 3)
     assert problem.line == 3
     assert counts(plan) == (0, 2, 1)
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, Final, TypedDict
 
 import orjson
-from attrs import field, frozen
+from attrs import field, fields, frozen
 from cattrs.errors import BaseValidationError
 
 from vtex_invoice_async.errors import Doubt, InvalidInvoice
@@ -21,14 +22,18 @@ from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 from vtex_invoice_async.wire import problems_of, row_converter
 
 __all__ = [
+    "COLUMNS",
     "FINAL",
     "TRANSITIONS",
+    "Changes",
     "Entering",
     "Entry",
     "Facts",
     "Record",
     "Round",
     "Step",
+    "anew",
+    "changed",
     "digest",
     "entering",
     "is_begun",
@@ -173,6 +178,21 @@ class Record:
         )
 
 
+COLUMNS: Final = tuple(attribute.name for attribute in fields(Record))
+"""What a record is made of."""
+
+_values: Final = attrgetter(*COLUMNS)
+
+
+def changed(record: Record, change: int, changes: Changes) -> Record:
+    """Return what *changes* make of a record; they are the journal's change of that number."""
+    # What `evolve` does, in less time: a run makes two for each invoice.
+    found: dict[str, Any] = dict(zip(COLUMNS, _values(record), strict=True))
+    found.update(changes)
+    found["change"] = change
+    return Record(**found)
+
+
 def _invoice(body: bytes, orders_api: OrdersApi) -> Invoice:
     try:
         return row_converter(orders_api).structure(orjson.loads(body), Invoice)
@@ -192,6 +212,42 @@ class Facts(TypedDict, total=False):
     confirmed_by: str | None
     receipt: str | None
     date: str | None
+
+
+class Changes(Facts, total=False):
+    """What becomes otherwise in a record."""
+
+    run: int
+    line: int | None
+    type: InvoiceType
+    value: int
+    orders_api: OrdersApi
+    content: bytes
+    body: bytes | None
+    state: State
+    attempts: int
+
+
+def anew(entry: Entry, content: bytes, run: int) -> Changes:
+    """Return what planning an entry anew changes in the record that is there: all but its attempts."""
+    return Changes(
+        run=run,
+        type=entry.type,
+        value=entry.value,
+        orders_api=entry.orders_api,
+        line=entry.line,
+        content=content,
+        body=entry.body,
+        state=State.PLANNED,
+        resent=False,
+        since=None,
+        status=None,
+        code=None,
+        message=None,
+        confirmed_by=None,
+        receipt=None,
+        date=None,
+    )
 
 
 class Entering(Enum):

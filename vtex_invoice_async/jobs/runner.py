@@ -264,7 +264,9 @@ class Runner:
                 return False
             match step:
                 case Step.SEND:
-                    taken = await self._steps.send(record)
+                    # What a run sends of its own plan was checked as it was planned.
+                    is_checked = self._scope is not None
+                    taken = await self._steps.send(record, is_checked=is_checked)
                 case Step.RESOLVE:
                     patience = None if self._round.is_last else self._patience
                     taken = await self._steps.resolve(record, patience)
