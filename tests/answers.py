@@ -48,7 +48,7 @@ def failure(
     content = json.dumps(body).encode() if isinstance(body, dict) else body
     reply = Reply(status=status, headers=CIMultiDict(headers or {}), body=content)
     with pytest.raises(CallError) as caught:
-        decode(operation, dialect, reply, SINCE)
+        decode(operation, dialect, reply, lambda: SINCE)
     return caught.value
 
 

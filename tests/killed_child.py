@@ -18,13 +18,14 @@ from typing import Any, Final
 from attrs import define
 
 from vtex_invoice_async.__main__ import main
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.jobs import entering
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.lock import Lock
 from vtex_invoice_async.jobs.sql import SqliteTable
 from vtex_invoice_async.messages import NoReply, Reply, Request
 from vtex_invoice_async.outcome import State
-from vtex_invoice_async.transport import Mark, Transport
+from vtex_invoice_async.transport import Transport
 
 UNTIL_WRITTEN: Final = 0.01
 """Seconds that a small request needs to be written; a sandbox with latency takes far longer."""

@@ -12,9 +12,9 @@ from tests.raw_faults import answer_after, hang_after_request
 from tests.raw_server import Act, RawServer, answer, raw_server, read_request
 from vtex_invoice_async import ClientConfig, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import ConfigError, OutcomeUnknown
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import NoReply, Request
 from vtex_invoice_async.models import Receipt
-from vtex_invoice_async.transport import Mark
 
 REQUEST = Request(method="POST", path="/api/oms/pvt/orders/1/invoice", body=b"{}", reply_limit=999)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from attrs import evolve
 
 from tests.factories import ONCE, make_invoice
 from tests.raw_faults import (
@@ -24,10 +25,13 @@ from tests.raw_faults import (
 from tests.raw_server import Act, RawServer, answer, raw_server, read_request, reply_with
 from vtex_invoice_async import ClientConfig, Timeouts, VtexInvoiceClient
 from vtex_invoice_async.errors import NotSent, OutcomeUnknown
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import NoReply, Reply, Request
-from vtex_invoice_async.transport import Mark, Transport
+from vtex_invoice_async.transport import LARGE, Transport
 
 REQUEST = Request(method="POST", path="/api/oms/pvt/orders/1/invoice", body=b"{}", reply_limit=999)
+# aiohttp writes what is large, and tells of it; the rest is written as one message.
+LARGE_REQUEST = evolve(REQUEST, body=b"x" * 2 * LARGE)
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
 
 Where = Callable[[], AbstractAsyncContextManager[str]]
@@ -97,13 +101,28 @@ def served(fault: Callable[[RawServer], Act]) -> Where:
     return serve
 
 
-def drip(server: RawServer) -> Act:
-    """Answer so slowly that no pause is long enough to be a timeout of its own."""
+def drip_head(server: RawServer) -> Act:
+    """Answer so slowly that the head does not come in time, though something comes all the time."""
 
     async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         for byte in answer() * 1_000:
             writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    return act
+
+
+def drip(server: RawServer) -> Act:
+    """Answer so slowly that no pause is long enough to be a timeout of its own."""
+
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        whole = answer(b"x" * 1_000)
+        head = whole.index(b"x")
+        for piece in (whole[:head], *whole[head:]):
+            writer.write(piece if isinstance(piece, bytes) else bytes([piece]))
             await writer.drain()
             await asyncio.sleep(0.01)
 
@@ -126,6 +145,7 @@ MAY_HAVE_LEFT: dict[str, Where] = {
     "no answer": served(hang_after_request),
     "half an answer": served(raw(b"HTTP/1.1 200 OK\r\nContent-Le")),
     "drip by drip": served(drip),
+    "a head drip by drip": served(drip_head),
     "garbage": served(raw(b"garbage\r\n\r\n")),
     "an answer": served(reply_with(answer())),
 }
@@ -147,10 +167,14 @@ async def traced(url: str) -> AsyncIterator[tuple[Transport, list[str]]]:
     """A transport, and what aiohttp's own signals say of its requests."""
     heard: list[str] = []
 
+    async def on_connected(*_: object) -> None:
+        heard.append("connected")
+
     async def on_headers_sent(*_: object) -> None:
         heard.append("headers sent")
 
     trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(on_connected)
     trace.on_request_headers_sent.append(on_headers_sent)
     trace.freeze()
     transport = Transport(config_for(url))
@@ -161,24 +185,50 @@ async def traced(url: str) -> AsyncIterator[tuple[Transport, list[str]]]:
     await transport.aclose()
 
 
+@pytest.mark.parametrize("request_", [REQUEST, LARGE_REQUEST], ids=["message", "large"])
 @pytest.mark.parametrize("where", [pytest.param(w, id=n) for n, w in NOTHING_LEFT.items()])
-async def test_nothing_left_where_no_connection_was_made(where: Where) -> None:
+async def test_nothing_left_where_no_connection_was_made(where: Where, request_: Request) -> None:
     async with where() as url, traced(url) as (transport, heard):
-        reply = await transport.send(REQUEST, Mark())
+        reply = await transport.send(request_, Mark())
 
     assert isinstance(reply, NoReply)
     assert not reply.bytes_left
     assert heard == []
 
 
+@pytest.mark.parametrize(
+    ("request_", "signals"),
+    [(REQUEST, ["connected"]), (LARGE_REQUEST, ["connected", "headers sent"])],
+    ids=["message", "large"],
+)
 @pytest.mark.parametrize("where", [pytest.param(w, id=n) for n, w in MAY_HAVE_LEFT.items()])
-async def test_bytes_may_have_left_once_there_was_a_connection(where: Where) -> None:
+async def test_bytes_may_have_left_once_there_was_a_connection(
+    where: Where, request_: Request, signals: list[str]
+) -> None:
     async with where() as url, traced(url) as (transport, heard):
-        reply = await transport.send(REQUEST, Mark())
+        reply = await transport.send(request_, Mark())
 
-    # The mark agrees with aiohttp's signal, in every case.
-    assert heard == ["headers sent"]
+    # The mark agrees with aiohttp's signals, in every case.
+    assert heard == signals
     assert isinstance(reply, Reply) or reply.bytes_left
+
+
+async def test_nothing_left_on_a_connection_that_went_before_its_turn() -> None:
+    async with raw_server(reply_with(answer())) as server, traced(server.url) as (transport, _):
+        assert isinstance(await transport.send(REQUEST, Mark()), Reply)
+        closed: list[bool] = []
+
+        async def close() -> None:
+            (connection,) = transport._session.connector._acquired  # type: ignore[union-attr]
+            connection.close()
+            closed.append(not connection.is_connected())
+
+        reply = await transport.send(REQUEST, Mark(intend=close))
+
+    assert closed == [True]
+    assert isinstance(reply, NoReply)
+    assert not reply.bytes_left
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -205,6 +255,7 @@ async def test_not_sent_says_why(where: Where, words: str) -> None:
     [
         (served(hang_after_request), "no answer for 0.3 s"),
         (served(drip), "no answer within 0.6 s"),
+        (served(drip_head), "no answer for 0.3 s"),
         (served(close_after_request), "the connection was closed before an answer came"),
         (served(reset_after_request), "the connection broke (Connection reset by peer)"),
         (served(raw(b"garbage\r\n\r\n")), "the answer was not HTTP"),

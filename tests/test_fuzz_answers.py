@@ -159,7 +159,7 @@ def ended(
         return text.replace(SECRET, "[removed]")
 
     try:
-        return Ended(result=decode(operation, dialect, reply, SINCE, blot, doubted=doubted))
+        return Ended(result=decode(operation, dialect, reply, lambda: SINCE, blot, doubted=doubted))
     except CallError as error:
         return Ended(error=error)
 

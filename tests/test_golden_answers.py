@@ -214,7 +214,7 @@ def test_an_order_is_read_whatever_else_vtex_says_of_it(name: str) -> None:
     document = golden(name)
     reply = Reply(status=200, headers={}, body=json.dumps(document.vtex).encode())
 
-    order = decode(GetOrder(order_id="v5lux-01"), document.dialect, reply, SINCE)
+    order = decode(GetOrder(order_id="v5lux-01"), document.dialect, reply, lambda: SINCE)
 
     assert order == ORDERS[name]
 
@@ -239,7 +239,7 @@ def test_a_receipt_is_read_with_the_text_of_its_date(
     document = golden(name)
     reply = Reply(status=200, headers={}, body=json.dumps(document.vtex).encode())
 
-    receipt = decode(operation, dialect, reply, SINCE)
+    receipt = decode(operation, dialect, reply, lambda: SINCE)
 
     assert receipt == RECEIPTS[name]
     assert canonical(converter(dialect).unstructure(receipt)) == canonical(document.vtex)
@@ -249,7 +249,8 @@ def test_starting_is_answered_by_204_with_nothing() -> None:
     reply = Reply(status=204, headers={}, body=b"")
 
     answers = [
-        decode(StartHandling(order_id="v5lux-01"), dialect, reply, SINCE) for dialect in OrdersApi
+        decode(StartHandling(order_id="v5lux-01"), dialect, reply, lambda: SINCE)
+        for dialect in OrdersApi
     ]
 
     assert answers == [None, None, None]
@@ -261,7 +262,9 @@ def test_a_receipt_stands_however_its_date_is_written(
 ) -> None:
     body = json.dumps({"date": written, "orderId": "v5lux-01", "receipt": "527b"}).encode()
 
-    receipt = decode(INVOICE, OrdersApi.OMS, Reply(status=200, headers={}, body=body), SINCE)
+    receipt = decode(
+        INVOICE, OrdersApi.OMS, Reply(status=200, headers={}, body=body), lambda: SINCE
+    )
 
     assert receipt == Receipt(date=date, raw_date=raw_date, order_id="v5lux-01", receipt="527b")
     # Two moments are equal in any zone; their texts are not.
@@ -272,6 +275,8 @@ def test_a_receipt_stands_however_its_date_is_written(
 def test_a_receipt_stands_without_a_date_and_an_order_id(beside: dict[str, object]) -> None:
     body = json.dumps({"receipt": "527b", **beside}).encode()
 
-    receipt = decode(INVOICE, OrdersApi.OMS, Reply(status=201, headers={}, body=body), SINCE)
+    receipt = decode(
+        INVOICE, OrdersApi.OMS, Reply(status=201, headers={}, body=body), lambda: SINCE
+    )
 
     assert receipt == Receipt(date=None, raw_date=None, order_id=None, receipt="527b")

@@ -105,7 +105,7 @@ def test_a_request_of_which_no_byte_left_was_not_sent(operation: Operation[objec
     reply = NoReply(reason="the host could not be reached", bytes_left=False)
 
     with pytest.raises(NotSent, match="nothing was sent: the host could not be reached") as caught:
-        decode(operation, OrdersApi.OMS, reply, SINCE)
+        decode(operation, OrdersApi.OMS, reply, lambda: SINCE)
 
     assert caught.value.operation == operation.name
 
@@ -118,7 +118,7 @@ def test_an_answer_that_broke_off_leaves_a_doubt_whatever_its_status(
     reply = NoReply(reason="the answer broke off", bytes_left=True, status=status)
 
     with pytest.raises(CallError, match="the answer broke off") as caught:
-        decode(operation, OrdersApi.OMS, reply, SINCE)
+        decode(operation, OrdersApi.OMS, reply, lambda: SINCE)
 
     assert type(caught.value) is (CallError if operation is READ else OutcomeUnknown)
     assert caught.value.status == status

@@ -43,7 +43,7 @@ def settle(
 ) -> object | CallError:
     """What comes of an answer: the result, or the error."""
     try:
-        return decode(operation, OrdersApi.OMS, reply, SINCE, doubted=doubted)
+        return decode(operation, OrdersApi.OMS, reply, lambda: SINCE, doubted=doubted)
     except CallError as error:
         return error
 
@@ -146,7 +146,7 @@ def test_what_is_kept_of_a_doubted_call_holds_no_secret() -> None:
             NOTIFY,
             OrdersApi.OMS,
             reply,
-            SINCE,
+            lambda: SINCE,
             lambda text: text.replace("hunter2", "[removed]"),
             doubted=True,
         )

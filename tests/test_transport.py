@@ -23,6 +23,7 @@ from vtex_invoice_async.errors import (
     OutcomeUnknown,
     VtexInvoiceError,
 )
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import Request
 from vtex_invoice_async.models import Receipt
 from vtex_invoice_async.operations import (
@@ -32,7 +33,7 @@ from vtex_invoice_async.operations import (
     SendTracking,
     UpdateTrackingStatus,
 )
-from vtex_invoice_async.transport import Mark, Transport
+from vtex_invoice_async.transport import Transport
 
 INVOICE = NotifyInvoice(order_id="v1-01", invoice=make_invoice())
 TRACKING = SendTracking(order_id="v1-01", invoice_number="NFe1", tracking=make_tracking())

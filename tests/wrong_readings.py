@@ -12,7 +12,7 @@ from attrs import evolve
 
 from tests.mistakes import wrong
 from tests.verdicts import Verdict
-from vtex_invoice_async import protocol, resolve, transport
+from vtex_invoice_async import evidence, protocol, resolve, transport
 from vtex_invoice_async.doubts import Doubts
 from vtex_invoice_async.errors import (
     BadRequest,
@@ -147,14 +147,15 @@ def follows_redirects(patch: pytest.MonkeyPatch) -> None:
         return request(self, *a, **{**k, "allow_redirects": True})
 
     async def send(self: Any, conn: Any) -> aiohttp.ClientResponse:
-        mark = transport._mark.get()
+        mark = evidence.current.get()
         if not mark.bytes_left and mark.intend is not None:
             await mark.intend()
         mark.bytes_left = True
         return await aiohttp.ClientRequest.send(self, conn)
 
     patch.setattr(aiohttp.ClientSession, "request", follow)
-    patch.setattr(transport._MarkedRequest, "send", send)
+    patch.setattr(transport.Transport, "_message", lambda self, request: None)
+    patch.setattr(evidence.MarkedRequest, "send", send)
 
 
 @wrong(Verdict.IMPATIENT, seed=9)

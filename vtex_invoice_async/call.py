@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 
 from attrs import define
 
-from vtex_invoice_async.errors import CallFacts
+from vtex_invoice_async.errors import CallError, CallFacts
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import Request
 from vtex_invoice_async.operations import Operation
 from vtex_invoice_async.retry import RetryPolicy
-from vtex_invoice_async.transport import Mark
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["Call"]
@@ -42,6 +42,9 @@ class Call(Generic[R]):
 
     doubted: bool = False
     """Whether an attempt may have been applied, so that a refusal of another settles nothing."""
+
+    failure: CallError | None = None
+    """Of the first attempt, until it is decided whether there is another."""
 
     pause: float = 0
     """Seconds before the next attempt."""

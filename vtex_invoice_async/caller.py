@@ -14,11 +14,12 @@ from vtex_invoice_async.call import Call
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import CallError, Doubt, NotAuthorized, RateLimited
 from vtex_invoice_async.events import Observers, Retrying, Sent, Settled
+from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import NoReply, Reply
 from vtex_invoice_async.operations import Operation
 from vtex_invoice_async.protocol import decode, doubt_of, encode
 from vtex_invoice_async.retry import Attempt, GiveUp, RetryPolicy, RetryQuota, decide
-from vtex_invoice_async.transport import Mark, Transport
+from vtex_invoice_async.transport import Transport
 from vtex_invoice_async.turns import Turns
 from vtex_invoice_async.vocabulary import OrdersApi
 
@@ -50,13 +51,16 @@ class Caller:
         self._quota = RetryQuota()
         self._closed = asyncio.Event()
         self._opened_at = (datetime.min.replace(tzinfo=UTC), 0.0)
+        self.time: Callable[[], float] = _time
+        """The loop's clock, which only goes forward."""
         # Wrapped once: what differs between calls rides on the exception.
         again = backoff.on_exception(self._waits, _FailedError, jitter=None, logger=None)
-        self._attempts = again(self._attempt)
+        self._go_on = again(self._attempt_again)
 
     def open(self) -> None:
         """Make the pool in the running loop."""
         self._transport.open()
+        self.time = asyncio.get_running_loop().time
         self._opened_at = (datetime.now(UTC), self.time())
 
     async def aclose(self, *, drain: bool) -> None:
@@ -78,10 +82,6 @@ class Caller:
         """Raise `ConfigError` where a call cannot be sent, here and now."""
         self._transport.check_usable()
         self.turns.check_open()
-
-    def time(self) -> float:
-        """Return the loop's clock, which only goes forward."""
-        return asyncio.get_running_loop().time()
 
     def now(self) -> datetime:
         """Return the time of day by the loop's clock: setting the computer's does not move it."""
@@ -114,7 +114,12 @@ class Caller:
         self._quota.earn()
         error: CallError | None = None
         try:
-            result: R = await self._attempts(call)
+            try:
+                result = await self._attempt(call)
+            except _FailedError as failed:
+                # Only now: to wrap every call in its patience would cost as much as to read an answer.
+                call.failure = failed.error
+                result = await self._go_on(call)
         except _FailedError as failed:
             error = failed.error
         except CallError as refused:
@@ -169,6 +174,13 @@ class Caller:
         held = self.turns.circuit_is_open and call.operation.acts
         return isinstance(error, RateLimited) or held or self._quota.spend()
 
+    async def _attempt_again(self, call: Call[R]) -> R:
+        """Let backoff hear of the first failure, and make every attempt after it."""
+        if call.failure is not None:
+            error, call.failure = call.failure, None
+            raise _FailedError(call, error)
+        return await self._attempt(call)
+
     async def _attempt(self, call: Call[R]) -> R:
         reply: Reply | NoReply | None = None
         try:
@@ -198,7 +210,7 @@ class Caller:
             call.operation,
             call.orders_api,
             reply,
-            self.latest(),
+            self.latest,
             self._transport.blot,
             doubted=call.doubted,
         )
@@ -247,6 +259,11 @@ class Caller:
                 seconds=self.time() - call.began,
             )
         )
+
+
+def _time() -> float:
+    """Return the loop's clock before it is known whose it is."""
+    return asyncio.get_running_loop().time()
 
 
 def _send_all(call: Call[Any]) -> None:

@@ -56,6 +56,8 @@ def whole(field: str, value: object, least: int, below: str = "range") -> Proble
 
 def money(field: str, value: object, least: int) -> Problems:
     """Refuse what is not a whole number of cents."""
+    if type(value) is int and least <= value <= MOST:
+        return ()
     if type(value) is int:
         return whole(field, value, least, "not-positive")
     written = str(value) if isinstance(value, str | float | Decimal) else ""
@@ -100,6 +102,8 @@ def moment(field: str, value: object) -> Problems:
 
 def many(kind: type[object], field: str, values: Iterable[object]) -> Problems:
     """Refuse members that are not of *kind*."""
+    if {*map(type, values)} <= {kind}:
+        return ()
     return tuple(
         Problem(code="type", field=f"{field}[{index}]", message=f"must be of type {kind.__name__}")
         for index, value in enumerate(values)

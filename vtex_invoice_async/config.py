@@ -60,7 +60,7 @@ class Timeouts:
     """To get a connection from the pool, a new one with its TLS handshake included."""
 
     read: float = 20
-    """Between two pieces of the answer."""
+    """To the head of the answer, and between two pieces of its body."""
 
     total: float = 30
     """From the first step to the last byte of the answer."""

@@ -57,6 +57,9 @@ class Operation(ABC, Generic[R_co]):
     document_path: ClassVar[str]
     """The path for accounts with protected personal data."""
 
+    path_parameters: ClassVar[tuple[str, ...]] = ("order_id",)
+    """The fields that stand in both paths."""
+
     reply_limit: ClassVar[int] = MEBIBYTE
     acts: ClassVar[bool] = True
     """Whether it changes something at VTEX, so that it may not be repeated without a thought."""
@@ -149,6 +152,7 @@ class SendTracking(_Recorded):
     method = "PATCH"
     path = "/api/oms/pvt/orders/{order_id}/invoice/{invoice_number}"
     document_path = path
+    path_parameters = ("order_id", "invoice_number")
 
     invoice_number: str
     tracking: TrackingInfo
@@ -178,6 +182,7 @@ class UpdateTrackingStatus(_Recorded):
     method = "PUT"
     path = "/api/oms/pvt/orders/{order_id}/invoice/{invoice_number}/tracking"
     document_path = path
+    path_parameters = ("order_id", "invoice_number")
 
     invoice_number: str
     tracking: TrackingStatus

@@ -41,8 +41,6 @@ __all__ = ["decode", "doubt_of", "encode", "is_answer"]
 
 R = TypeVar("R")
 
-_PATH_PARAMETERS: Final = ("order_id", "invoice_number")
-
 # A real answer with one of these, in VTEX's own words, means that VTEX did not act.
 _REFUSALS: Final[dict[int, type[Rejected]]] = {
     400: BadRequest,
@@ -93,12 +91,12 @@ def _body(operation: Operation[R], orders_api: OrdersApi) -> bytes | None:
 
 def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
     template = operation.path if orders_api is OrdersApi.OMS else operation.document_path
-    path = template
-    for name in _PATH_PARAMETERS:
-        placeholder = f"{{{name}}}"
-        if placeholder in template:
-            value = _path_parameter(name, getattr(operation, name), operation)
-            path = path.replace(placeholder, quote(value, safe=""))
+    path = template.format_map(
+        {
+            name: quote(_path_parameter(name, getattr(operation, name), operation), safe="")
+            for name in operation.path_parameters
+        }
+    )
     # The last word: whatever was put in, the path has the segments of its template and no more.
     if path.count("/") != template.count("/") or "?" in path or "#" in path:
         problem = Problem(code="path", field="", message="the ids do not fit into a path")
@@ -108,7 +106,7 @@ def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
 
 def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
     if name == "order_id":
-        checks.refuse(tuple(of_order_id(value, is_read=isinstance(operation, GetOrder))))
+        checks.refuse(tuple(of_order_id(value, is_read=not operation.acts)))
     elif not isinstance(value, str) or not is_path_parameter(value):
         advice = (
             "must be a str that starts with a letter or a digit and goes on with letters, digits or "
@@ -122,14 +120,14 @@ def decode(
     operation: Operation[R],
     orders_api: OrdersApi,
     reply: Reply | NoReply,
-    since: datetime,
+    since: Callable[[], datetime],
     blot: Callable[[str], str] = str,
     *,
     doubted: bool = False,
 ) -> R:
     """Return what an answer to *operation* says, or raise the `CallError` that it proves.
 
-    *since* is when the last byte of the request may have left; *blot* takes the credentials out of
+    *since* tells when the last byte of the request may have left; *blot* takes the credentials out of
     VTEX's words, before anything is cut off them. Where an earlier attempt is *doubted*, nothing
     but a confirmation settles it: a refusal may well mean that VTEX has acted on that one.
     """
@@ -137,7 +135,7 @@ def decode(
         call = CallFacts(operation=operation.name, order_id=operation.order_id, status=reply.status)
         if not reply.bytes_left and not doubted:
             raise NotSent(f"nothing was sent: {reply.reason}", **call)
-        raise _unknown(operation, orders_api, reply.reason, since, call)
+        raise _unknown(operation, orders_api, reply.reason, since(), call)
     reason = f"VTEX answered {reply.status}"
     if 200 <= reply.status < 300:
         try:
@@ -156,7 +154,7 @@ def decode(
         request_id=answer.request_id,
     )
     proven = None if doubted else _proven(operation, reply, answer, call)
-    raise proven or _unknown(operation, orders_api, reason, since, call)
+    raise proven or _unknown(operation, orders_api, reason, since(), call)
 
 
 def is_answer(reply: Reply | NoReply) -> bool:
@@ -198,12 +196,16 @@ def _proven(
 
 
 def _read(operation: Operation[R], reply: Reply, orders_api: OrdersApi) -> R:
-    if isinstance(operation, GetOrder) and operation.must_be_fresh and _is_kept(reply):
+    if not operation.acts and _must_be_fresh(operation) and _is_kept(reply):
         raise ValueError("a copy that a cache has kept")
     kind = operation.returns()
     if kind is type(None) and reply.status != 204:
         raise ValueError("not a 204")
     return read(reply.body, kind, orders_api)
+
+
+def _must_be_fresh(operation: Operation[R]) -> bool:
+    return isinstance(operation, GetOrder) and operation.must_be_fresh
 
 
 def _refusal(operation: Operation[R], status: int, answer: _Answer) -> type[Rejected] | None:
@@ -253,10 +255,11 @@ def _answer(reply: Reply) -> _Answer:
 
 
 def _is_html(reply: Reply) -> bool:
-    body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not body:
+    kind = reply.headers.get("Content-Type", "")
+    if kind.startswith("application/json") and reply.body.startswith(b"{"):
         return False
-    return body.startswith(b"<") or "html" in reply.headers.get("Content-Type", "").lower()
+    body = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return bool(body) and (body.startswith(b"<") or "html" in kind.lower())
 
 
 def _is_kept(reply: Reply) -> bool:

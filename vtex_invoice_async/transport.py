@@ -11,8 +11,7 @@ import os
 import re
 from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Iterator
 from html import escape
 from io import BytesIO
 from typing import Final
@@ -20,14 +19,16 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
-from attrs import define
+from attrs import evolve
 from yarl import URL
 
 from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig, Credentials
+from vtex_invoice_async.deadlines import Deadlines
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.evidence import Mark, MarkedRequest, SentBeforeError, current
 from vtex_invoice_async.messages import NoReply, Reply, Request
 
-__all__ = ["Mark", "Transport"]
+__all__ = ["Transport"]
 
 SHORTEST_ECHO: Final = 6
 """Characters; what is shorter occurs in words that have nothing to do with a credential."""
@@ -35,43 +36,12 @@ SHORTEST_ECHO: Final = 6
 # What .NET and others escape in JSON beside what must be, more or less of it.
 JSON_ESCAPES: Final = ("", "<>&", "<>&'", "<>&'\"", "<>&'\"+", "<>&'\"+`")
 READ_SIZE: Final = 2**16
-LARGE_BODY: Final = 2**20
+LARGE: Final = 2**16
+"""Bytes of a body that aiohttp writes in pieces, so that neither memory nor the loop is held up."""
 
 
-@define
-class Mark:
-    """Evidence: whether a byte of this attempt may have left."""
-
-    bytes_left: bool = False
-    age: int = 0
-    """Of the credentials that it carried: how many had been given out by then."""
-
-    intend: Callable[[], Awaitable[None]] | None = None
-    """Awaited on a connection that stands, before anything is sent; what it raises is raised."""
-
-
-_mark: ContextVar[Mark] = ContextVar("the mark of the attempt in this task")
-
-
-class _SentBeforeError(Exception):
-    """aiohttp wants to send one request twice."""
-
-
-class _MarkedRequest(aiohttp.ClientRequest):
-    """A request that leaves its mark before its first byte, and leaves only once.
-
-    aiohttp repeats GET and PUT by itself when a connection drops, though the server may have
-    acted; no public switch turns that off, but a second `send` of the same attempt ends here.
-    """
-
-    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        mark = _mark.get()
-        if mark.bytes_left:
-            raise _SentBeforeError
-        if mark.intend is not None:
-            await mark.intend()
-        mark.bytes_left = True
-        return await super().send(conn)
+class _PieceTimeoutError(TimeoutError):
+    """The next piece of an answer did not come in time."""
 
 
 class Transport:
@@ -82,7 +52,13 @@ class Transport:
         self._url = config.url
         # Both are taken as they are written: yarl would write an IPv6 address in its own way.
         self._origin = URL(config.url, encoded=True).origin()
+        _, slash, prefix = config.url.partition("://")[2].partition("/")
+        self._prefix = slash + prefix
         self._headers: dict[str, str] = {}
+        self._head = ""
+        """The headers, as they are sent."""
+        self._attempts = Deadlines(config.timeouts.total)
+        self._pieces = Deadlines(config.timeouts.read, _PieceTimeoutError)
         self._given: tuple[tuple[str, ...], ...] = ()
         self._secrets: list[str] = []
         self._asking = Lock()
@@ -90,7 +66,8 @@ class Transport:
         """How many credentials it was given so far."""
         if (fixed := config.fixed_credentials) is not None:
             self._use(fixed)
-        self._home: tuple[int, object] | None = None
+        self._pid = 0
+        self._loop: object = None
         self._session: aiohttp.ClientSession | None = None
 
     def _use(self, credentials: Credentials) -> None:
@@ -104,6 +81,8 @@ class Transport:
             "User-Agent": "vtex-invoice-async",
             **authentication,
         }
+        lines = {"Host": self._origin.host_port_subcomponent, **self._headers}.items()
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in lines)
         # What was sent with the last ones may still be answered.
         self._given = (*self._given[-1:], tuple(authentication.values()))
         plain = [secret for given in self._given for secret in given]
@@ -145,12 +124,12 @@ class Transport:
         """Make the session in the running loop; connections are opened as they are needed."""
         if self._session is not None:
             raise ConfigError("this client is open already; enter it once")
-        if self._home is not None:
+        if self._loop is not None:
             raise ConfigError("this client was closed; make a new one")
         timeouts = self._config.timeouts
-        self._home = (os.getpid(), get_running_loop())
+        self._pid, self._loop = os.getpid(), get_running_loop()
         self._session = aiohttp.ClientSession(
-            request_class=_MarkedRequest,
+            request_class=MarkedRequest,
             connector=aiohttp.TCPConnector(
                 limit=self._config.max_concurrency + LOOKS_AT_ONCE,
                 ssl=self._config.ssl_context or True,
@@ -158,7 +137,6 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 connect=timeouts.connect,
-                sock_read=timeouts.read,
                 # Its own total would swallow a cancellation that comes in the same moment.
                 total=None,
                 ceil_threshold=math.inf,
@@ -170,11 +148,12 @@ class Transport:
     @property
     def is_usable(self) -> bool:
         """Whether a request could be sent, here and now."""
-        if self._session is None or self._home is None:
-            return False
-        pid, loop = self._home
         # A forked child has no running loop to ask for.
-        return pid == os.getpid() and loop is get_running_loop()
+        return (
+            self._session is not None
+            and self._pid == os.getpid()
+            and self._loop is get_running_loop()
+        )
 
     def blot(self, text: str) -> str:
         """Return *text* without the credentials, which an answer may echo."""
@@ -197,42 +176,33 @@ class Transport:
 
     def check_usable(self) -> aiohttp.ClientSession:
         """Return the session, or raise `ConfigError` where nothing can be sent here and now."""
-        if self._session is None:
-            state = "was closed" if self._home else "is not open; use `async with`"
+        session = self._session
+        if session is None:
+            state = "was closed" if self._loop else "is not open; use `async with`"
             raise ConfigError(f"this client {state}; nothing was sent")
         if not self.is_usable:
             raise ConfigError(
                 "this client belongs to another event loop or to the parent process; "
                 "make one in each; nothing was sent"
             )
-        return self._session
+        return session
 
     async def send(self, request: Request, mark: Mark) -> Reply | NoReply:
         """Send *request* once, with a new *mark*, and return what came back, whatever it was."""
         if not self._headers and (reason := await self.renew(0)):
             return NoReply(reason=reason, bytes_left=False, tried=False)
-        session, url = self.check_usable(), self._url_of(request)
+        session = self.check_usable()
         mark.age = self._age
-        _mark.set(mark)
+        mark.message = self._message(request)
+        current.set(mark)
         status: int | None = None
         try:
-            async with (
-                timeout(self._config.timeouts.total),
-                session.request(
-                    request.method,
-                    url,
-                    data=_streamed(request.body),
-                    headers=self._headers,
-                    allow_redirects=False,
-                    proxy=self._config.proxy,
-                ) as response,
-            ):
+            with self._attempts.deadline() as attempt:
+                attempt.start()
+                with self._pieces.deadline() as mark.answer:
+                    response = await self._request(session, request, mark)
                 status = response.status
-                body = await _read(response, request.reply_limit)
-                if body is None:
-                    reason = f"the answer is longer than {request.reply_limit} bytes"
-                    return NoReply(reason=reason, bytes_left=True, status=status)
-                return Reply(status=status, headers=response.headers, body=body)
+                body = await self._read(response, request.reply_limit)
         except CancelledError:
             if _is_being_cancelled():
                 raise
@@ -244,12 +214,60 @@ class Transport:
                 raise
             reason = self._reason(error)
             return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
+        if body is None:
+            reason = f"the answer is longer than {request.reply_limit} bytes"
+            return NoReply(reason=reason, bytes_left=True, status=status)
+        return Reply(status=status, headers=response.headers, body=body)
 
-    def _url_of(self, request: Request) -> URL:
-        url = URL(self._url + request.path, encoded=True)
-        if url.origin() != self._origin:
+    def _message(self, request: Request) -> bytes | None:
+        """Return the bytes of a request; None where aiohttp has to write it."""
+        path, body = request.path, request.body
+        # What is refused here would end in another host, or in another header.
+        if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
             raise ConfigError("a request for another host; its credentials stay here")
-        return url
+        if self._config.proxy is not None or (body is not None and len(body) > LARGE):
+            return None
+        head = f"{request.method} {self._prefix}{path} HTTP/1.1\r\n{self._head}"
+        if body is None:
+            length = "" if request.method == "GET" else "Content-Length: 0\r\n"
+            return f"{head}{length}\r\n".encode()
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    async def _request(
+        self, session: aiohttp.ClientSession, request: Request, mark: Mark
+    ) -> aiohttp.ClientResponse:
+        if mark.message is not None:
+            # Where it goes is all that aiohttp has to know.
+            return await session.request(request.method, self._origin, allow_redirects=False)
+        body = request.body
+        return await session.request(
+            request.method,
+            URL(self._url + request.path, encoded=True),
+            # A large one in pieces.
+            data=BytesIO(body) if body is not None and len(body) > LARGE else body,
+            headers=self._headers,
+            allow_redirects=False,
+            proxy=self._config.proxy,
+            timeout=evolve(session.timeout, sock_read=self._config.timeouts.read),
+        )
+
+    async def _read(self, response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+        """Return the whole body, or None where it is longer than *limit*."""
+        content, chunks, room = response.content, [], limit
+        try:
+            while not content.at_eof() and room >= 0:
+                with self._pieces.deadline() as piece:
+                    if not content.is_eof():
+                        piece.start()
+                    chunks.append(await content.read(READ_SIZE))
+                room -= len(chunks[-1])
+        except BaseException:
+            response.close()
+            raise
+        if room < 0:
+            response.close()
+            return None
+        return b"".join(chunks)
 
     def _reason(self, error: Exception) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
@@ -263,11 +281,12 @@ class Transport:
             aiohttp.ClientConnectorError: f"{host} could not be reached",
             aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect} s",
             aiohttp.ServerTimeoutError: f"no answer for {timeouts.read} s",
+            _PieceTimeoutError: f"no answer for {timeouts.read} s",
             TimeoutError: f"no answer within {timeouts.total} s",
             aiohttp.ServerDisconnectedError: "the connection was closed before an answer came",
             aiohttp.ClientPayloadError: "the answer broke off",
             aiohttp.ClientResponseError: "the answer was not HTTP",
-            _SentBeforeError: "the connection was closed before an answer came",
+            SentBeforeError: "the connection was closed before an answer came",
             aiohttp.ClientOSError: "the connection broke",
         }
         if self._session is None:
@@ -279,11 +298,6 @@ class Transport:
         if isinstance(error, aiohttp.ClientSSLError) or not isinstance(number, int) or number <= 0:
             return told
         return f"{told} ({os.strerror(number)})"
-
-
-def _streamed(body: bytes | None) -> bytes | BytesIO | None:
-    """Return a body as aiohttp wants it: a large one in pieces, so that the loop is not held up."""
-    return BytesIO(body) if body is not None and len(body) > LARGE_BODY else body
 
 
 def _authentication(credentials: Credentials) -> dict[str, str]:
@@ -325,16 +339,3 @@ def _in_base64(text: str) -> Iterator[str]:
 def _is_being_cancelled() -> bool:
     task = current_task()
     return task is None or task.cancelling() > 0
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """Return the whole body, or None where it is longer than *limit*."""
-    chunks: list[bytes] = []
-    room = limit
-    while chunk := await response.content.read(READ_SIZE):
-        room -= len(chunk)
-        if room < 0:
-            response.close()
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)

@@ -137,15 +137,17 @@ class Turns:
         """Wait for the throttle, with a slot: the request leaves as soon as it says so."""
         self.check_open()
         clock = asyncio.get_running_loop().time
-        if call.is_late(clock()):
+        now = clock()
+        if call.is_late(now):
             raise NotSent("nothing was sent: no connection was free in time", **call.facts)
-        slot = pace.reserve(clock())
+        slot = pace.reserve(now)
         try:
-            while (wait := slot.at - clock()) > 0:
-                _check_patience(call, pace, clock(), wait)
+            while (wait := slot.at - now) > 0:
+                _check_patience(call, pace, now, wait)
                 await self.sleep(wait)
+                now = clock()
                 if not pace.holds(slot):
-                    slot = pace.reserve(clock())
+                    slot = pace.reserve(now)
         except BaseException:
             pace.give_back(slot)
             raise

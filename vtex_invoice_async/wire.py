@@ -15,6 +15,7 @@ import orjson
 from attrs import AttrsInstance, evolve, fields
 from cattrs import AttributeValidationNote, Converter, IterableValidationNote
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
+from cattrs.fns import identity
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from vtex_invoice_async import encodings, order_shapes
@@ -123,8 +124,10 @@ def inexpressible(invoice: Invoice, orders_api: OrdersApi) -> Iterator[Problem]:
     """Say what keeps *invoice* from being written in a dialect: a field that it lacks, or demands."""
     yield from _foreign(invoice, _INVOICE_LACKS[orders_api], "", orders_api)
     line = "item_index" if orders_api is OrdersApi.PII else "id"
+    lacking = _ITEM_LACKS[orders_api]
     for index, item in enumerate(invoice.items):
-        yield from _foreign(item, _ITEM_LACKS[orders_api], f"items[{index}].", orders_api)
+        if lacking:
+            yield from _foreign(item, lacking, f"items[{index}].", orders_api)
         if getattr(item, line) is None:
             yield Problem(
                 code="missing",
@@ -246,6 +249,9 @@ def _register_plain(made: Converter) -> None:
     made.register_unstructure_hook(Receipt, _receipt_document)
     made.register_unstructure_hook(datetime, datetime.isoformat)
     made.register_unstructure_hook(date, date.isoformat)
+    # JSON takes them as they are: cattrs would ask each of them what it is.
+    made.register_unstructure_hook(str | None, identity)
+    made.register_unstructure_hook(int | None, identity)
 
 
 def _register_invoice(made: Converter, orders_api: OrdersApi, more: Mapping[str, str]) -> None:

@@ -1,0 +1,99 @@
+"""The request as it leaves: in one piece, once, and with a mark before its first byte.
+
+aiohttp finds a connection for it and reads the answer. It is told where a request goes, and nothing
+of what is in it: neither its exceptions nor its own requests hold a credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.http import StreamWriter
+from attrs import define, field
+from multidict import CIMultiDict
+
+from vtex_invoice_async.deadlines import Deadline
+
+__all__ = ["Mark", "MarkedRequest", "SentBeforeError", "current"]
+
+
+@define
+class Mark:
+    """Evidence: whether a byte of this attempt may have left."""
+
+    bytes_left: bool = False
+    age: int = 0
+    """Of the credentials that it carried: how many had been given out by then."""
+
+    intend: Callable[[], Awaitable[None]] | None = None
+    """Awaited on a connection that stands, before anything is sent; what it raises is raised."""
+
+    message: bytes | None = field(default=None, repr=False)
+    """All that is sent; None where aiohttp writes it."""
+
+    answer: Deadline | None = None
+    """Of the first piece of the answer to a message."""
+
+
+current: Final[ContextVar[Mark]] = ContextVar("the mark of the attempt in this task")
+
+# aiohttp adds no header of its own where it finds one.
+_IN_THE_MESSAGE: Final = CIMultiDict(
+    {"Host": "", "Accept": "", "Accept-Encoding": "", "User-Agent": "", "Content-Length": "0"}
+)
+
+
+class SentBeforeError(Exception):
+    """aiohttp wants to send one request twice."""
+
+
+class MarkedRequest(aiohttp.ClientRequest):
+    """A request that leaves its mark before its first byte, and leaves only once.
+
+    aiohttp repeats GET and PUT by itself when a connection drops, though the server may have
+    acted; no public switch turns that off, but a second `send` of the same attempt ends here.
+
+    What is a message already is written as it is: aiohttp would make its headers anew, a task to
+    write its body and a timer for its answer, which takes a quarter of a request's time.
+    """
+
+    def update_headers(self, headers: Any) -> None:  # noqa: ANN401  as aiohttp's own
+        """Take aiohttp's way, unless there are headers in the message."""
+        if current.get().message is None:
+            super().update_headers(headers)
+        else:
+            self.headers = _IN_THE_MESSAGE
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        """Send it on a connection, which is this request's alone until its answer has come."""
+        mark = current.get()
+        if mark.bytes_left:
+            raise SentBeforeError
+        if mark.intend is not None:
+            await mark.intend()
+        protocol = conn.protocol
+        transport = None if protocol is None else protocol.transport
+        if protocol is None or transport is None or transport.is_closing():
+            raise aiohttp.ClientConnectionResetError
+        mark.bytes_left = True
+        if mark.message is None:
+            return await super().send(conn)
+        if mark.answer is not None:
+            mark.answer.start()
+        writer = StreamWriter(protocol, self.loop)
+        await writer.write(mark.message)
+        return self.response_class(
+            self.method,
+            self.original_url,
+            writer=None,
+            continue100=None,
+            timer=self._timer,
+            request_info=self.request_info,
+            traces=[],
+            loop=self.loop,
+            session=self.session,
+            stream_writer=writer,
+        )
