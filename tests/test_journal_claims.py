@@ -130,7 +130,7 @@ async def test_what_was_given_back_can_be_claimed(journal: Journal, other: Journ
     await journal.enter(make_entries(2), 1)
     first, _ = await claimed(journal)
 
-    await journal.give_back(first)
+    journal.give_back(first)
 
     assert orders(await claimed(other)) == ["1-01"]
     assert await claimed(journal) == []
@@ -145,7 +145,7 @@ async def test_nobody_gives_back_what_another_has_taken_over(
     (mine,) = await claimed(journal)
     await claimed(other, now=NOW + LEASE)
 
-    await journal.give_back(mine)
+    journal.give_back(mine)
     await journal.give_back_all()
 
     assert await claimed(Journal(store, HEADER), now=NOW + LEASE + MOMENT) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
@@ -22,6 +22,7 @@ from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 from vtex_invoice_async.wire import problems_of, row_converter
 
 __all__ = [
+    "AT",
     "COLUMNS",
     "FINAL",
     "TRANSITIONS",
@@ -38,6 +39,7 @@ __all__ = [
     "entering",
     "is_begun",
     "next_step",
+    "values_of",
 ]
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
@@ -108,9 +110,9 @@ class Entry:
         )
 
 
-@frozen(kw_only=True)
+@frozen
 class Record:
-    """An invoice as the journal knows it."""
+    """An invoice as the journal knows it; made by name, or from a row of `COLUMNS`."""
 
     seq: int
     """Its place in the journal: 1, 2, ..."""
@@ -126,10 +128,10 @@ class Record:
     type: InvoiceType
     value: int
     orders_api: OrdersApi
-    line: int | None = None
     content: bytes
     """The digest of its body, which is kept for good."""
 
+    line: int | None = None
     body: bytes | None = field(default=None, repr=False)
     """None once it is confirmed: it may name people."""
 
@@ -181,16 +183,22 @@ class Record:
 COLUMNS: Final = tuple(attribute.name for attribute in fields(Record))
 """What a record is made of."""
 
-_values: Final = attrgetter(*COLUMNS)
+AT: Final[Mapping[str, int]] = {name: at for at, name in enumerate(COLUMNS)}
+"""Where each of them stands."""
+
+_CHANGE: Final = AT["change"]
+values_of: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*COLUMNS)
+"""What a record is made of, as a row."""
 
 
-def changed(record: Record, change: int, changes: Changes) -> Record:
-    """Return what *changes* make of a record; they are the journal's change of that number."""
-    # What `evolve` does, in less time: a run makes two for each invoice.
-    found: dict[str, Any] = dict(zip(COLUMNS, _values(record), strict=True))
-    found.update(changes)
-    found["change"] = change
-    return Record(**found)
+def changed(record: Record, change: int, changes: Changes) -> list[Any]:
+    """Return, as a row, what *changes* make of a record: the journal's change of that number."""
+    # What `evolve` does, in a third of the time: a run makes two for each invoice.
+    values = list(values_of(record))
+    values[_CHANGE] = change
+    for name, value in changes.items():
+        values[AT[name]] = value
+    return values
 
 
 def _invoice(body: bytes, orders_api: OrdersApi) -> Invoice:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -92,6 +92,9 @@ class Journal:
         self._holder = uuid4().hex
         self._claimed: set[str] = set()
         """Used by the store's own thread, if it has one, and nowhere else."""
+        self._over: deque[str] = deque()
+        """Orders that are to be given back, by whoever comes first."""
+        self._is_giving_back = False
         self._is_running = False
         self._running: RunRecord | None = None
 
@@ -261,20 +264,26 @@ class Journal:
                 return _claims(mine, table.of_orders(mine))
         return ()
 
-    async def give_back(self, claim: Claim) -> None:
+    def give_back(self, claim: Claim) -> None:
         """End a claim; that counts for whatever is asked for later."""
-        order_id = claim.order_id
+        self._over.append(claim.order_id)
+        if not self._is_giving_back:
+            self._is_giving_back = True
+            self._store.soon(self._give_back)
 
-        def work(table: Table) -> None:
+    def _give_back(self, table: Table) -> None:
+        # In this order: what comes in meanwhile is given back now, or the next time.
+        self._is_giving_back = False
+        while self._over:
+            order_id = self._over.popleft()
             self._claimed.discard(order_id)
             table.give_back(order_id, self._holder)
-
-        self._store.soon(work)
 
     async def give_back_all(self) -> None:
         """End all claims that were not given back."""
 
         def work(table: Table) -> None:
+            self._give_back(table)
             for order_id in self._claimed:
                 table.give_back(order_id, self._holder)
             self._claimed.clear()

@@ -127,7 +127,7 @@ class _Table:
         if self._content.records[record.seq].change != record.change:
             return None
         self._content.changes += 1
-        found = changed(record, self._content.changes, changes)
+        found = Record(*changed(record, self._content.changes, changes))
         self._content.records[record.seq] = found
         return found
 

@@ -8,13 +8,12 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from operator import attrgetter
 from typing import Any, Final
 
 import orjson
 
 from vtex_invoice_async.errors import JournalDamaged
-from vtex_invoice_async.jobs.job import COLUMNS, Changes, Entry, Record, changed, digest
+from vtex_invoice_async.jobs.job import AT, COLUMNS, Changes, Entry, Record, changed, digest
 from vtex_invoice_async.jobs.store import Header, Leases, RunRecord
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
@@ -68,15 +67,14 @@ CREATE UNIQUE INDEX invoice_key ON invoice (order_id, invoice_number);
 CREATE INDEX invoice_state ON invoice (state, seq);
 """
 
-_AT: Final = {name: at for at, name in enumerate(COLUMNS)}
-_BODY: Final = _AT["body"]
-_CONTENT: Final = _AT["content"]
-_TYPE: Final = _AT["type"]
-_API: Final = _AT["orders_api"]
-_STATE: Final = _AT["state"]
-_RESENT: Final = _AT["resent"]
-_SINCE: Final = _AT["since"]
-_FIELDS: Final = attrgetter(*COLUMNS)
+_BODY: Final = AT["body"]
+_CONTENT: Final = AT["content"]
+_LINE: Final = AT["line"]
+_TYPE: Final = AT["type"]
+_API: Final = AT["orders_api"]
+_STATE: Final = AT["state"]
+_RESENT: Final = AT["resent"]
+_SINCE: Final = AT["since"]
 _ALL: Final = ", ".join((*COLUMNS, "digest"))
 _SELECT: Final = f"SELECT {_ALL} FROM invoice"  # noqa: S608  made of our own names, as all of these
 _INSERT: Final = (
@@ -156,12 +154,13 @@ class SqliteTable(Leases):
         return is_new
 
     def change(self, record: Record, changes: Changes) -> Record | None:
-        new = changed(record, self.last_change + 1, changes)
-        values = _values(new)
+        values = changed(record, self.last_change + 1, changes)
+        new = Record(*values)
+        sealed = _digest(_as_text(values))
         names = tuple(changes)
-        row = [values[_AT[name]] for name in names]
+        row = [values[AT[name]] for name in names]
         done = self._connection.execute(
-            _update(names), (*row, new.change, values[-1], record.seq, record.change)
+            _update(names), (*row, new.change, sealed, record.seq, record.change)
         )
         if done.rowcount != 1:
             return None
@@ -250,29 +249,28 @@ def _planned(entry: Entry, run: int, seq: int, change: int) -> tuple[Value, ...]
     """Return an entry as a new row, with its digest; in the order of the columns."""
     values: list[Value] = [
         *(seq, change, run, entry.order_id, entry.invoice_number, _TEXT[entry.type], entry.value),
-        *(_TEXT[entry.orders_api], entry.line, digest(entry.body), entry.body),
+        *(_TEXT[entry.orders_api], digest(entry.body), entry.line, entry.body),
         *(_PLANNED, 0, 0, None, None, None, None, None, None, None),
     ]
     return (*values, _digest(values))
 
 
-def _values(record: Record) -> tuple[Value, ...]:
-    """Return a record as a row, with its digest."""
-    values: list[Value] = list(_FIELDS(record))
-    values[_TYPE] = _TEXT[record.type]
-    values[_API] = _TEXT[record.orders_api]
-    values[_STATE] = _TEXT[record.state]
-    values[_RESENT] = int(record.resent)
-    if record.since is not None:
-        values[_SINCE] = record.since.isoformat()
-    return (*values, _digest(values))
+def _as_text(values: list[Any]) -> list[Any]:
+    """Write what a record is made of as SQLite keeps it, in place."""
+    values[_TYPE] = _TEXT[values[_TYPE]]
+    values[_API] = _TEXT[values[_API]]
+    values[_STATE] = _TEXT[values[_STATE]]
+    values[_RESENT] = int(values[_RESENT])
+    if values[_SINCE] is not None:
+        values[_SINCE] = values[_SINCE].isoformat()
+    return values
 
 
 def _digest(values: Sequence[Value]) -> bytes:
     # The body has a digest of its own, in `content`; of a body only that it is there counts here.
-    seen = [*values[:_CONTENT], *values[_BODY + 1 :], values[_BODY] is None]
-    content = values[_CONTENT]
+    content, body = values[_CONTENT], values[_BODY]
     assert isinstance(content, bytes)  # noqa: S101  for the type checker
+    seen = (*values[:_CONTENT], values[_LINE], *values[_BODY + 1 :], body is None)
     return digest(orjson.dumps(seen) + content)
 
 
@@ -289,7 +287,7 @@ def _record(row: Sequence[Any]) -> Record:
             values[_RESENT] = bool(values[_RESENT])
             if values[_SINCE] is not None:
                 values[_SINCE] = datetime.fromisoformat(values[_SINCE])
-            return Record(**dict(zip(COLUMNS, values, strict=True)))
+            return Record(*values)
     except (ValueError, TypeError, KeyError, AssertionError):
         pass
     raise _altered(f"row {row[0]!r}")

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final, Unpack
 
 from vtex_invoice_async.client import VtexInvoiceClient
@@ -89,26 +88,21 @@ class Steps:
         self._progress.hear()
         return await self._confirm(await intents.latest(), receipt)
 
-    def intend(self, record: Record, now: datetime) -> asyncio.Future[Record]:
-        """Have an intent written down; the counts follow as soon as it is, whoever waits for it."""
-        writing = asyncio.ensure_future(self._journal.intend(record, now))
-        writing.add_done_callback(partial(self._intended, record))
-        return writing
-
-    def _intended(self, before: Record, writing: asyncio.Future[Record]) -> None:
-        if not writing.cancelled() and writing.exception() is None:
-            self._progress.move(before.state, State.IN_DOUBT)
-            self._progress.in_flight += not _is_in_flight(before)
-
-    def now(self) -> datetime:
-        """Return the time, as doubts are dated."""
-        return self._client.now()
-
-    def check_sending(self) -> datetime:
-        """Return the time; raise where nothing may be sent any more."""
+    def intend(self, record: Record) -> tuple[datetime, asyncio.Future[Record]]:
+        """Have an intent written down; return when that was asked, and what ends once it is."""
         if self._progress.sends_are_over:
             raise ConfigError("the run has stopped")
-        return self._client.now()
+        asked = self._client.now()
+        return asked, asyncio.ensure_future(self._journal.intend(record, asked))
+
+    def count_intent(self, before: Record) -> None:
+        """Count an invoice that is on its way now."""
+        self._progress.move(before.state, State.IN_DOUBT)
+        self._progress.in_flight += not _is_in_flight(before)
+
+    def has_slept(self, asked: datetime) -> bool:
+        """Whether the computer has, since that time: who did looks again before a byte leaves."""
+        return self._client.now() - asked >= LONGEST_PAUSE
 
     async def _refused_here(self, record: Record, error: InvalidInvoice) -> Record:
         """Write down why an invoice was not begun: an earlier version took what is refused now."""
@@ -238,45 +232,43 @@ class Steps:
 class _Intents:
     """The intents of the attempts of one call, and the invoice as the last of them left it."""
 
-    __slots__ = ("_latest", "_steps", "_writing")
+    __slots__ = ("_is_written", "_record", "_steps", "_waiter", "_writing")
 
     def __init__(self, steps: Steps, record: Record) -> None:
         self._steps = steps
-        self._latest = record
+        self._record = record
         self._writing: asyncio.Future[Record] | None = None
+        self._is_written = False
+        self._waiter: asyncio.Future[None] | None = None
 
     async def latest(self) -> Record:
         """Return the invoice as it is on disk, once it is there."""
-        writing = self._writing
-        if writing is not None:
+        if self._writing is None:
+            return self._record
+        if not self._is_written:
             # An attempt that loses patience here is over, and what is written is written.
-            if not writing.done():
-                await _end_of(writing)
-            self._writing = None
-            self._latest = writing.result()
-        return self._latest
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._writing.result()
 
     async def begin(self) -> None:
         """Have an attempt written down, as an *intend* of the client's."""
-        latest, steps, pause = await self.latest(), self._steps, LONGEST_PAUSE
-        while pause >= LONGEST_PAUSE:
-            asked = steps.check_sending()
-            self._writing = steps.intend(latest, asked)
-            latest = await self.latest()
-            # Who slept meanwhile looks again before a byte leaves.
-            pause = steps.now() - asked
+        while True:
+            self._record = await self.latest()
+            asked, self._writing = self._steps.intend(self._record)
+            self._is_written = False
+            self._writing.add_done_callback(self._end)
+            await self.latest()
+            if not self._steps.has_slept(asked):
+                return
 
-
-async def _end_of(writing: asyncio.Future[Record]) -> None:
-    """Wait until something is written, which goes on if the wait is cancelled."""
-    waiter = asyncio.get_running_loop().create_future()
-    writing.add_done_callback(partial(_wake, waiter))
-    await waiter
-
-
-def _wake(waiter: asyncio.Future[None], _: object) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    def _end(self, writing: asyncio.Future[Record]) -> None:
+        """Count what was written, whoever waits for it, and tell who does."""
+        self._is_written = True
+        if not writing.cancelled() and writing.exception() is None:
+            self._steps.count_intent(self._record)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 def _ready(record: Record, *, is_checked: bool) -> NotifyReady:
