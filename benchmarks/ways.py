@@ -33,7 +33,14 @@ from vtex_invoice_async.vocabulary import OrdersApi
 __all__ = ["WAYS", "Load", "Way", "jobs", "order_id_of"]
 
 ISSUED: Final = datetime(2026, 1, 31, 18, 25, 43, tzinfo=UTC)
-PRICES: Final = (1_990, 2_990, 4_990, 12_990, 990)
+LINES: Final = (
+    ("2000037", 1_990, 2),
+    ("2000104", 12_990, 1),
+    ("2000221", 4_990, 1),
+    ("2000350", 2_990, 3),
+    ("2000478", 990, 10),
+)
+"""SKU, price and quantity."""
 APP_KEY: Final = "vtexappkey-benchmark-ABCDEF"
 APP_TOKEN: Final = "T" * 88
 
@@ -72,15 +79,13 @@ def order_id_of(number: int) -> str:
 
 def jobs(count: int) -> Iterator[InvoiceJob]:
     """Make invoices as somebody does who has their figures: they are checked as they are made."""
+    value = sum(price * quantity for _, price, quantity in LINES)
     for number in range(1, count + 1):
-        items = [
-            InvoiceItem(id=f"{2_000_000 + number + at}", price=price, quantity=1 + at % 2)
-            for at, price in enumerate(PRICES)
-        ]
+        items = [InvoiceItem(id=sku, price=price, quantity=n) for sku, price, n in LINES]
         invoice = Invoice(
             type=InvoiceType.OUTPUT,
             invoice_number=f"NFe-{number:09}",
-            invoice_value=sum([item.price * item.quantity for item in items]),
+            invoice_value=value,
             issuance_date=ISSUED,
             invoice_url="https://nfe.example.com.br/danfe",
             items=items,

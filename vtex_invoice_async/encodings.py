@@ -37,6 +37,7 @@ __all__ = [
     "whole_or_digits",
     "write_date",
     "write_minute",
+    "written_list",
 ]
 
 T = TypeVar("T")
@@ -87,6 +88,13 @@ def list_only(kind: Any, made: Converter) -> Callable[[Any, Any], Any]:
         return tuple(found)
 
     return structure_list
+
+
+def written_list(kind: Any, made: Converter) -> Callable[[Any], list[Any]]:
+    """Return a hook that writes a tuple of *kind*."""
+    member, _ = get_args(kind)
+    write = made.get_unstructure_hook(member)
+    return lambda values: [write(value) for value in values]
 
 
 def whole(value: Any, _: Any) -> int:

@@ -15,8 +15,6 @@ from aiohttp.http import StreamWriter
 from attrs import define, field
 from multidict import CIMultiDict
 
-from vtex_invoice_async.deadlines import Deadline
-
 __all__ = ["Mark", "MarkedRequest", "SentBeforeError", "current"]
 
 
@@ -34,8 +32,8 @@ class Mark:
     message: bytes | None = field(default=None, repr=False)
     """All that is sent; None where aiohttp writes it."""
 
-    answer: Deadline | None = None
-    """Of the first piece of the answer to a message."""
+    on_leaving: Callable[[], None] | None = None
+    """Called just before a message is written."""
 
 
 current: Final[ContextVar[Mark]] = ContextVar("the mark of the attempt in this task")
@@ -81,8 +79,8 @@ class MarkedRequest(aiohttp.ClientRequest):
         mark.bytes_left = True
         if mark.message is None:
             return await super().send(conn)
-        if mark.answer is not None:
-            mark.answer.start()
+        if mark.on_leaving is not None:
+            mark.on_leaving()
         writer = StreamWriter(protocol, self.loop)
         await writer.write(mark.message)
         return self.response_class(

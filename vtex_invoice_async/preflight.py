@@ -68,27 +68,26 @@ def refusals(invoice: Invoice, orders_api: OrdersApi | None = None) -> Iterator[
             yield RULES["return-line-twice"].problem(field, f"{told}, or there is no refund")
 
 
-def of_order_id(order_id: object, *, is_read: bool = False) -> Iterator[Problem]:
-    """Yield why nothing can be sent to an order of this id, or why it cannot even be read."""
-    told: str | None = None
+def of_order_id(order_id: object, *, is_read: bool = False) -> tuple[Problem, ...]:
+    """Return why nothing can be sent to an order of this id, or why it cannot even be read."""
     if not isinstance(order_id, str) or not order_id:
-        yield from checks.name("orderId", order_id)
-        return
+        return checks.name("orderId", order_id)
     if not shapes.is_path_parameter(order_id):
         told = (
             "must start with a letter or a digit and go on with letters, digits or ._~:@+=,- "
             "(128 at most): VTEX's routes cannot carry anything else"
         )
     elif is_read:
-        return
+        return ()
     elif shapes.is_sequence(order_id):
         told = "is a sequence, by which VTEX only reads orders; read it, and send its orderId"
     elif shapes.is_nothing(order_id):
         told = f"is {order_id!r}, a program's word for nothing: the id is missing"
     elif shapes.is_exponent(order_id):
         told = f"is a long number as a spreadsheet shortens it: {_AS_TEXT}"
-    if told is not None:
-        yield RULES["order-id"].problem("orderId", told)
+    else:
+        return ()
+    return (RULES["order-id"].problem("orderId", told),)
 
 
 def warnings(

@@ -33,7 +33,7 @@ from vtex_invoice_async.errors import (
 from vtex_invoice_async.messages import NoReply, Reply, Request
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, NotifyReady, Operation
 from vtex_invoice_async.preflight import of_order_id, refusals
-from vtex_invoice_async.shapes import is_path_parameter
+from vtex_invoice_async.shapes import is_path_parameter, is_plain_id
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import encode_body, inexpressible, read
 
@@ -93,7 +93,7 @@ def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
     template = operation.path if orders_api is OrdersApi.OMS else operation.document_path
     path = template.format_map(
         {
-            name: quote(_path_parameter(name, getattr(operation, name), operation), safe="")
+            name: _path_parameter(name, getattr(operation, name), operation)
             for name in operation.path_parameters
         }
     )
@@ -105,15 +105,17 @@ def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
 
 
 def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
+    if isinstance(value, str) and is_plain_id(value):
+        return value
     if name == "order_id":
-        checks.refuse(tuple(of_order_id(value, is_read=not operation.acts)))
+        checks.refuse(of_order_id(value, is_read=not operation.acts))
     elif not isinstance(value, str) or not is_path_parameter(value):
         advice = (
             "must be a str that starts with a letter or a digit and goes on with letters, digits or "
             "._~:@+=,- (128 at most): VTEX's routes cannot carry anything else"
         )
         raise InvalidInvoice([Problem(code="path", field="invoiceNumber", message=advice)])
-    return str(value)
+    return quote(str(value), safe="")
 
 
 def decode(

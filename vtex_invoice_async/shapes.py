@@ -14,6 +14,7 @@ __all__ = [
     "is_key",
     "is_nothing",
     "is_path_parameter",
+    "is_plain_id",
     "is_reservation",
     "is_sequence",
     "is_web_address",
@@ -24,6 +25,7 @@ __all__ = [
 # Ids of orders from outside may hold almost anything; these are the characters that survive a path
 # segment whatever decodes it on the way. `.` and `..` cannot be written, nor `%`.
 _PATH_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@+=,-]{0,127}+", re.ASCII)
+_PLAIN_ID = re.compile(r"[A-Za-z0-9]{1,64}+-\d{2}", re.ASCII)
 _SEQUENCE = re.compile(r"seq\d++", re.ASCII | re.IGNORECASE)
 # With a digit before the exponent and either a point or a sign: `1E5` and `70e12` may be meant.
 _EXPONENT = re.compile(r"\d(?:[.,]\d++E\+?+|E\+)\d++", re.ASCII | re.IGNORECASE)
@@ -49,6 +51,11 @@ _ZEROS: Final = sum(_WEIGHTS) * ord("0")
 def is_path_parameter(text: str) -> bool:
     """Whether VTEX's paths can carry it."""
     return _PATH_PARAMETER.fullmatch(text) is not None
+
+
+def is_plain_id(text: str) -> bool:
+    """Whether it is like most ids of orders: nothing else looks like it, and any path carries it."""
+    return _PLAIN_ID.fullmatch(text) is not None
 
 
 def is_sequence(text: str) -> bool:

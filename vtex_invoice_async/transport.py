@@ -12,6 +12,7 @@ import re
 from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
+from functools import partial
 from html import escape
 from io import BytesIO
 from typing import Final
@@ -23,7 +24,7 @@ from attrs import evolve
 from yarl import URL
 
 from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig, Credentials
-from vtex_invoice_async.deadlines import Deadlines
+from vtex_invoice_async.deadlines import Deadline, Deadlines
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.evidence import Mark, MarkedRequest, SentBeforeError, current
 from vtex_invoice_async.messages import NoReply, Reply, Request
@@ -57,7 +58,7 @@ class Transport:
         self._headers: dict[str, str] = {}
         self._head = ""
         """The headers, as they are sent."""
-        self._attempts = Deadlines(config.timeouts.total)
+        self._attempts = Deadlines(config.timeouts.total, TimeoutError)
         self._pieces = Deadlines(config.timeouts.read, _PieceTimeoutError)
         self._given: tuple[tuple[str, ...], ...] = ()
         self._secrets: list[str] = []
@@ -195,14 +196,17 @@ class Transport:
         mark.age = self._age
         mark.message = self._message(request)
         current.set(mark)
-        status: int | None = None
+        response: aiohttp.ClientResponse | None = None
         try:
-            with self._attempts.deadline() as attempt:
-                attempt.start()
-                with self._pieces.deadline() as mark.answer:
+            with Deadline() as deadline:
+                mark.on_leaving = partial(self._pieces.set, deadline)
+                self._attempts.set(deadline)
+                try:
                     response = await self._request(session, request, mark)
-                status = response.status
-                body = await self._read(response, request.reply_limit)
+                    body = await self._read(response, request.reply_limit, deadline)
+                finally:
+                    self._attempts.remove(deadline)
+                    self._pieces.remove(deadline)
         except CancelledError:
             if _is_being_cancelled():
                 raise
@@ -212,12 +216,13 @@ class Transport:
             # A bug of ours before anything left is a bug; after that it leaves an outcome in doubt.
             if not mark.bytes_left and not isinstance(error, aiohttp.ClientError | OSError):
                 raise
+            status = None if response is None else response.status
             reason = self._reason(error)
             return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
         if body is None:
             reason = f"the answer is longer than {request.reply_limit} bytes"
-            return NoReply(reason=reason, bytes_left=True, status=status)
-        return Reply(status=status, headers=response.headers, body=body)
+            return NoReply(reason=reason, bytes_left=True, status=response.status)
+        return Reply(status=response.status, headers=response.headers, body=body)
 
     def _message(self, request: Request) -> bytes | None:
         """Return the bytes of a request; None where aiohttp has to write it."""
@@ -251,20 +256,22 @@ class Transport:
             timeout=evolve(session.timeout, sock_read=self._config.timeouts.read),
         )
 
-    async def _read(self, response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    async def _read(
+        self, response: aiohttp.ClientResponse, limit: int, deadline: Deadline
+    ) -> bytes | None:
         """Return the whole body, or None where it is longer than *limit*."""
-        content, chunks, room = response.content, [], limit
+        content, chunks, length = response.content, [], 0
         try:
-            while not content.at_eof() and room >= 0:
-                with self._pieces.deadline() as piece:
-                    if not content.is_eof():
-                        piece.start()
-                    chunks.append(await content.read(READ_SIZE))
-                room -= len(chunks[-1])
+            while not content.is_eof() and length <= limit:
+                self._pieces.set(deadline)
+                chunks.append(await content.read(READ_SIZE))
+                length += len(chunks[-1])
+            # The rest, which is all of a short answer, is there already.
+            chunks.append(content.read_nowait())
         except BaseException:
             response.close()
             raise
-        if room < 0:
+        if length + len(chunks[-1]) > limit:
             response.close()
             return None
         return b"".join(chunks)

@@ -246,6 +246,7 @@ def _register_plain(made: Converter) -> None:
     made.register_structure_hook(Receipt, _receipt)
     made.register_structure_hook(type(None), lambda *_: None)
     made.register_structure_hook_factory(_is_tuple, encodings.list_only)
+    made.register_unstructure_hook_factory(_is_tuple, encodings.written_list)
     made.register_unstructure_hook(Receipt, _receipt_document)
     made.register_unstructure_hook(datetime, datetime.isoformat)
     made.register_unstructure_hook(date, date.isoformat)
