@@ -103,7 +103,7 @@ class Plan:
         self._strays = 0
         # It is used by one thread at a time: first by who reads the file, then by the journal's.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA cache_size = -32768")
+        self._database.execute("PRAGMA cache_size = -8192")
         self._database.executescript(_SCHEMA)
         # What is never committed needs no sync.
         self._database.execute("BEGIN")
@@ -301,8 +301,6 @@ class Plan:
 
     def _numbers_twice(self) -> Iterator[RowProblem]:
         """Warn of numbers that stand on several orders."""
-        # Every row is in; to sort them SQLite takes as much memory as it may keep pages in.
-        self._database.execute("PRAGMA cache_size = -8192")
         for seq, file, line, first_file, first_line, is_alone in self._database.execute(_TWICE):
             where = _named(first_file, first_line, file, is_alone=is_alone)
             message = f"is the number of another order's invoice in {where}; is that meant?"

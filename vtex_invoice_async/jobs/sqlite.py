@@ -44,7 +44,7 @@ PRAGMAS: Final = {
     "checkpoint_fullfsync": "ON",
     # What is erased is written over.
     "secure_delete": "ON",
-    "cache_size": "-16384",
+    "cache_size": "-8192",
 }
 
 
