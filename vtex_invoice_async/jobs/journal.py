@@ -121,6 +121,9 @@ class Journal:
 
     async def __aenter__(self) -> Self:
         await self._store.open()
+        # Where a disk failed, the last ones may never have been given back.
+        self._over.clear()
+        self._is_giving_back = False
         try:
             await self._check_header()
         except BaseException:
