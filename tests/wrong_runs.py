@@ -24,7 +24,7 @@ from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.jobs.progress import Progress
 from vtex_invoice_async.jobs.steps import Steps
-from vtex_invoice_async.jobs.store import Move, Table, moved
+from vtex_invoice_async.jobs.store import Table, moved
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.operations import NotifyReady
 from vtex_invoice_async.outcome import State
@@ -104,7 +104,7 @@ def _sends(patch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], dict[st
 def sends_before_the_intent_is_on_the_disk(patch: pytest.MonkeyPatch) -> None:
     async def intend(self: Journal, record: Record, now: datetime) -> Record:
         changes = Changes(state=State.IN_DOUBT, since=None, attempts=record.attempts + 1)
-        found: Record = await _unsynced(self, lambda t: moved(t, Move(record, changes)))
+        found: Record = await _unsynced(self, lambda t: moved(record, changes, None, t))
         return found
 
     patch.setattr(Journal, "intend", intend)

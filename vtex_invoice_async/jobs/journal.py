@@ -34,7 +34,7 @@ from vtex_invoice_async.jobs.clock import agree
 from vtex_invoice_async.jobs.entering import Entered, enter
 from vtex_invoice_async.jobs.job import Changes, Entry, Facts, Record, is_begun
 from vtex_invoice_async.jobs.sqlite import SqliteStore
-from vtex_invoice_async.jobs.store import Header, Lease, Move, RunRecord, Store, Table
+from vtex_invoice_async.jobs.store import Header, Lease, RunRecord, Store, Table
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
@@ -305,7 +305,7 @@ class Journal:
         if record.state is State.ABSENT:
             changes["resent"] = True
         lease = Lease(self._holder, now + LEASE, now)
-        return self._store.move(Move(record, changes, lease))
+        return self._store.move(record, changes, lease)
 
     def settle(
         self, record: Record, state: State, **facts: Unpack[Facts]
@@ -316,7 +316,7 @@ class Journal:
             # What names people is kept as long as it may have to be sent.
             changes["body"] = None
         changes.update(cast("Changes", facts))
-        return self._store.move(Move(record, changes))
+        return self._store.move(record, changes)
 
     async def counts(self, run: int | None = None) -> Counter[State]:
         """Count the invoices of a run, or all, by state."""

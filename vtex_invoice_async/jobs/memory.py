@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from vtex_invoice_async.errors import JournalFailed
 from vtex_invoice_async.jobs.job import Changes, Entry, Record, changed, digest
-from vtex_invoice_async.jobs.store import Header, Leases, Move, RunRecord, Table, moved
+from vtex_invoice_async.jobs.store import Header, Lease, Leases, RunRecord, Table, moved
 from vtex_invoice_async.outcome import State
 
 __all__ = ["Content", "MemoryStore"]
@@ -80,9 +80,11 @@ class MemoryStore:
             self.synced = draft
         return result
 
-    def move(self, move: Move) -> asyncio.Future[Record]:
-        """Make a move and sync it."""
-        return asyncio.ensure_future(self.change(partial(moved, move=move)))
+    def move(
+        self, record: Record, changes: Changes, lease: Lease | None = None
+    ) -> asyncio.Future[Record]:
+        """Change a record and sync it."""
+        return asyncio.ensure_future(self.change(partial(moved, record, changes, lease)))
 
     async def read(self, work: Callable[[Table], T]) -> T:
         """Do *work*."""

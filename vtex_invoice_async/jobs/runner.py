@@ -35,6 +35,9 @@ SEARCHES: Final = 1_024
 """Orders that the second round works on at once: most of them only wait."""
 
 
+_UNKNOWN: Final = frozenset({State.IN_DOUBT, State.ABSENT})
+
+
 class _OverError(Exception):
     """The run was stopped before it began."""
 
@@ -50,9 +53,9 @@ class _Story:
     at: int = 0
 
     def __attrs_post_init__(self) -> None:
-        unknown = {State.IN_DOUBT, State.ABSENT}
-        every = range(len(self.records))
-        self.visits = [at for at in every if self.records[at].state in unknown] + [*every]
+        every = [*range(len(self.records))]
+        unknown = [at for at in every if self.records[at].state in _UNKNOWN]
+        self.visits = unknown + every
 
 
 class Runner:

@@ -11,6 +11,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,10 +22,10 @@ from vtex_invoice_async.errors import (
     JournalTooNew,
     printable,
 )
-from vtex_invoice_async.jobs.job import Record
+from vtex_invoice_async.jobs.job import Changes, Record
 from vtex_invoice_async.jobs.lock import Lock
 from vtex_invoice_async.jobs.sql import SCHEMA, SqliteTable
-from vtex_invoice_async.jobs.store import Move, Table
+from vtex_invoice_async.jobs.store import Lease, Table, moved
 from vtex_invoice_async.jobs.writer import Writer
 
 __all__ = ["SqliteStore", "lock_of"]
@@ -93,9 +94,11 @@ class SqliteStore:
         """Do *work* and sync it, with what else is waiting to be synced."""
         return await self._changing().ask(work, changes=True)
 
-    def move(self, move: Move) -> asyncio.Future[Record]:
-        """Make a move and sync it, with what else is waiting to be synced."""
-        return self._changing().move(move)
+    def move(
+        self, record: Record, changes: Changes, lease: Lease | None = None
+    ) -> asyncio.Future[Record]:
+        """Change a record and sync it, with what else is waiting to be synced."""
+        return self._changing().move(partial(moved, record, changes, lease))
 
     async def read(self, work: Callable[[Table], T]) -> T:
         """Do *work*, after what was asked for before."""

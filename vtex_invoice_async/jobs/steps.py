@@ -254,7 +254,8 @@ class _Intents:
     async def begin(self) -> None:
         """Have an attempt written down, as an *intend* of the client's."""
         while True:
-            self._record = await self.latest()
+            if self._writing is not None:
+                self._record = await self.latest()
             asked, self._writing = self._steps.intend(self._record)
             self._is_written = False
             self._writing.add_done_callback(self._end)

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -14,7 +14,7 @@ from vtex_invoice_async.errors import JournalBusy, JournalError
 from vtex_invoice_async.jobs.job import TRANSITIONS, Changes, Entry, Record
 from vtex_invoice_async.outcome import State
 
-__all__ = ["Header", "Lease", "Leases", "Move", "RunRecord", "Store", "Table", "moved"]
+__all__ = ["Header", "Lease", "Leases", "RunRecord", "Store", "Table", "moved"]
 
 T = TypeVar("T")
 
@@ -46,22 +46,12 @@ class RunRecord:
     counts: Mapping[str, Any] | None = None
 
 
-@frozen
-class Lease:
+class Lease(NamedTuple):
     """That *holder* alone works on an order until a time."""
 
     holder: str
     until: datetime
     now: datetime
-
-
-@frozen
-class Move:
-    """What a record is to become next; with a *lease*, only where its holder gets that."""
-
-    record: Record
-    changes: Changes
-    lease: Lease | None = None
 
 
 class Table(Protocol):
@@ -148,11 +138,14 @@ class Store(Protocol):
         """
         ...
 
-    def move(self, move: Move) -> asyncio.Future[Record]:
-        """Make a move, in one transaction with all that wait; this ends once it is on disk.
+    def move(
+        self, record: Record, changes: Changes, lease: Lease | None = None
+    ) -> asyncio.Future[Record]:
+        """Change a record, in one transaction with all that wait; this ends once it is on disk.
 
-        It is made even where nobody waits for it any more. Ends with `JournalBusy` where somebody
-        else has taken the order over, and else as a change does.
+        With a *lease*, that is asked for first. It is done even where nobody waits for it any more.
+        Ends with `JournalBusy` where somebody else has taken the order over, and else as a change
+        does.
         """
         ...
 
@@ -165,16 +158,17 @@ class Store(Protocol):
         ...
 
 
-def moved(table: Table, move: Move) -> Record:
-    """Make a move, and return what the record is then; raise where it may not be made: it was not."""
-    record, lease = move.record, move.lease
-    if lease is not None and not table.lease(record.order_id, lease.holder, lease.until, lease.now):
-        raise _taken_over(record)
-    state = move.changes.get("state", record.state)
+def moved(record: Record, changes: Changes, lease: Lease | None, table: Table) -> Record:
+    """Make a move, and return what the record is then; what raises has changed nothing."""
+    if lease is not None:
+        holder, until, now = lease
+        if not table.lease(record.order_id, holder, until, now):
+            raise _taken_over(record)
+    state = changes.get("state", record.state)
     if state not in TRANSITIONS[record.state]:
         told = f"invoice {record.invoice_number} is {record.state}: not to be {state}"
         raise JournalError(told)
-    found = table.change(record, move.changes)
+    found = table.change(record, changes)
     if found is None:
         raise _taken_over(record)
     return found

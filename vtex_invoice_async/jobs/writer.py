@@ -13,9 +13,8 @@ from typing import Any, Final, Protocol, TypeVar
 from attrs import define
 
 from vtex_invoice_async.errors import JournalError, JournalFailed
-from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.jobs.sql import SqliteTable
-from vtex_invoice_async.jobs.store import Move, Table, moved
+from vtex_invoice_async.jobs.store import Table
 
 __all__ = ["Database", "Writer"]
 
@@ -46,10 +45,13 @@ class Database(Protocol):
 
 @define(eq=False)
 class _Task:
-    """What is asked for: some work, or a move, which changes nothing where it is refused."""
+    """What is asked for."""
 
-    work: Callable[[Table], Any] | Move
+    work: Callable[[Table], Any]
     changes: bool
+    is_move: bool
+    """Whether it changes one thing or, where it raises, nothing."""
+
     done: asyncio.Future[Any] | None
     """None where nobody waits for it."""
 
@@ -101,15 +103,17 @@ class Writer:
         found: T = await self._put(work, changes=changes)
         return found
 
-    def move(self, move: Move) -> asyncio.Future[Record]:
-        """Have a move made; this ends once it is on disk."""
-        return self._put(move, changes=True)
+    def move(self, work: Callable[[Table], T]) -> asyncio.Future[T]:
+        """Have one thing changed; this ends once it is on disk."""
+        return self._put(work, changes=True, is_move=True)
 
     def soon(self, work: Callable[[Table], None]) -> None:
         """Have *work*, which changes nothing, done before what is asked for next."""
-        self._asked.append(_Task(work, changes=False, done=None))
+        self._asked.append(_Task(work, changes=False, is_move=False, done=None))
 
-    def _put(self, work: Callable[[Table], Any] | Move, *, changes: bool) -> asyncio.Future[Any]:
+    def _put(
+        self, work: Callable[[Table], Any], *, changes: bool, is_move: bool = False
+    ) -> asyncio.Future[Any]:
         if self._loop is not asyncio.get_running_loop():
             raise JournalError(f"{self._name} was opened in another event loop")
         if self._closing or self._ended.done():
@@ -118,7 +122,7 @@ class Writer:
         if not self._is_flushing:
             self._is_flushing = True
             self._loop.call_soon(self._flush)
-        self._asked.append(_Task(work, changes, done))
+        self._asked.append(_Task(work, changes, is_move, done))
         return done
 
     def _flush(self) -> None:
@@ -195,10 +199,7 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE" if changing else "BEGIN")
             for task in batch:
-                if isinstance(task.work, Move):
-                    _make(table, task, task.work)
-                else:
-                    _do(database, task, task.work)
+                _do(database, task)
             connection.execute("COMMIT")
             if changing:
                 database.committed()
@@ -218,30 +219,20 @@ _FATAL: Final = (sqlite3.Error, UnicodeDecodeError, OSError)
 """What ends a transaction."""
 
 
-def _make(table: SqliteTable, task: _Task, move: Move) -> None:
-    """Make a move; one that is refused has changed nothing."""
-    try:
-        task.result = moved(table, move)
-    except _FATAL:
-        raise
-    except Exception as error:  # noqa: BLE001  whoever asked gets it
-        task.error = error
-
-
-def _do(database: Database, task: _Task, work: Callable[[Table], Any]) -> None:
+def _do(database: Database, task: _Task) -> None:
     """Do one piece of work of a transaction; what it refuses leaves the others alone."""
-    connection, table = database.connection, database.table
+    table, saves = database.table, task.changes and not task.is_move
     before = table.last_seq, table.last_change
-    if task.changes:
-        connection.execute("SAVEPOINT one")
+    if saves:
+        database.connection.execute("SAVEPOINT one")
     try:
-        task.result = work(table)
+        task.result = task.work(table)
     except _FATAL:
         raise
     except Exception as error:  # noqa: BLE001  whoever asked gets it
         task.error = error
-        if task.changes:
-            connection.execute("ROLLBACK TO one")
+        if saves:
+            database.connection.execute("ROLLBACK TO one")
             table.last_seq, table.last_change = before
-    if task.changes:
-        connection.execute("RELEASE one")
+    if saves:
+        database.connection.execute("RELEASE one")
