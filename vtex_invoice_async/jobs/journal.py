@@ -286,7 +286,6 @@ class Journal:
         """End all claims that were not given back."""
 
         def work(table: Table) -> None:
-            self._give_back(table)
             for order_id in self._claimed:
                 table.give_back(order_id, self._holder)
             self._claimed.clear()
