@@ -60,18 +60,20 @@ class Stub(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         data = self._received + data if self._received else data
         while (end := data.find(b"\r\n\r\n")) >= 0:
-            whole = end + 4 + _body_length(data[: end + 2])
+            head = data[: end + 2].lower()
+            whole = end + 4 + _body_length(head)
             if len(data) < whole:
                 break
             self._transport.write(_answer_to(data))
             data = data[whole:]
+            if b"\r\nconnection: close\r\n" in head:
+                self._transport.close()
         self._received = data
 
 
 def _body_length(head: bytes) -> int:
-    lower = head.lower()
-    at = lower.find(b"\r\ncontent-length:")
-    return int(lower[at + 17 : lower.index(b"\r\n", at + 17)]) if at >= 0 else 0
+    at = head.find(b"\r\ncontent-length:")
+    return int(head[at + 17 : head.index(b"\r\n", at + 17)]) if at >= 0 else 0
 
 
 def _answer_to(request: bytes) -> bytes:

@@ -1,13 +1,18 @@
 """How many invoices a second, and at what cost: this package's ways beside bare aiohttp.
 
     python -m benchmarks.throughput [--invoices 4000] [--concurrency 1 16 64 256] [--rounds 7]
-                                    [--ways NAME ...] [--json]
+                                    [--peers] [--ways NAME ...] [--json]
 
 A stub of VTEX answers at once, on a core of its own. Each way sends the same invoices in a new
 process on the other core, after some that warm it up; the ways take turns in each round. The
 invoices are of five items; `bare aiohttp` has their bodies ready, while the others make them, check
 them, and read the answers. CPU time is the client process's own. What counts are the ratios to `bare
 aiohttp` of the same round: medians over the rounds, and in brackets the least and the most.
+
+With --peers the same is done by what a user would pick instead, as far as it is installed (`pip
+install -e '.[benchmarks]'`): each makes the same documents itself, sends them in its documented best
+way with a pool as large as what is under way, and checks the status of each answer. Slow ones send
+fewer. Node.js tells its own CPU time; it has warmed itself up.
 """
 
 from __future__ import annotations
@@ -18,44 +23,40 @@ import gc
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter, process_time
 from typing import Final
 
-from attrs import frozen
-
+from benchmarks.peers import PEERS
 from benchmarks.rounds import CLIENT_CORE, Figure, in_turn, pin, table
 from benchmarks.stub import serve
-from benchmarks.ways import WAYS, Load
+from benchmarks.ways import WAYS, Cost, Load, Way
 
 BARE: Final = "bare aiohttp"
 WARM_UP: Final = 300
 FEWEST: Final = 20
 
 
-@frozen(kw_only=True)
-class Cost:
-    """Seconds an invoice."""
-
-    wall: float
-    cpu: float
+ALL: Final[Mapping[str, Way]] = {**WAYS, **PEERS}
 
 
 def child(url: str, way: str, invoices: int, concurrency: int) -> Cost:
     """Send in this process, and return what it cost."""
     pin(CLIENT_CORE)
-    send = WAYS[way].send
+    send = ALL[way].send
     send(Load(url=url, invoices=min(WARM_UP, invoices), concurrency=concurrency))
     load = Load(url=url, invoices=invoices, concurrency=concurrency)
     gc.collect()
     wall, cpu = perf_counter(), process_time()
-    send(load)
-    return Cost(wall=(perf_counter() - wall) / invoices, cpu=(process_time() - cpu) / invoices)
+    told = send(load)
+    return told or Cost(
+        wall=(perf_counter() - wall) / invoices, cpu=(process_time() - cpu) / invoices
+    )
 
 
 def cost(url: str, way: str, invoices: int, concurrency: int) -> Cost:
     """Send in a new process."""
-    invoices = max(min(FEWEST, invoices), round(invoices * WAYS[way].share))
+    invoices = max(min(FEWEST, invoices), round(invoices * ALL[way].share))
     command = [sys.executable, "-m", "benchmarks.throughput", "--url", url, "--ways", way]
     command += ["--invoices", str(invoices), "--concurrency", str(concurrency)]
     said = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=600)
@@ -94,7 +95,7 @@ def show(found: Mapping[int, Found]) -> None:
             (
                 way,
                 f"{of['per_second'].median:,.0f}",
-                of["throughput_ratio"].written(),
+                of["throughput_ratio"].written(2 if of["throughput_ratio"].median > 0.1 else 4),
                 f"{of['cpu_us'].median:,.0f}",
                 of["cpu_ratio"].written(),
                 of["cpu_us_more"].written(0),
@@ -104,6 +105,15 @@ def show(found: Mapping[int, Found]) -> None:
         print(f"{concurrency} in flight", table(heads, rows), sep="\n", end="\n\n")
 
 
+def installed(peers: Iterable[str]) -> Iterator[str]:
+    """Yield those of the peers that can be measured, and say how to get the others."""
+    for name in peers:
+        if how := "; ".join(dict.fromkeys(PEERS[name].lacks())):
+            print(f"{name} is not measured; to get it: {how}", file=sys.stderr)
+        else:
+            yield name
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         "benchmarks.throughput", description=__doc__.partition("\n")[0]
@@ -111,7 +121,8 @@ def main() -> None:
     parser.add_argument("--invoices", type=int, default=4_000)
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS], metavar="NAME")
+    parser.add_argument("--ways", nargs="+", choices=ALL, metavar="NAME", help="no others")
+    parser.add_argument("--peers", action="store_true", help="what a user would pick instead, too")
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -119,7 +130,9 @@ def main() -> None:
         spent = child(options.url, options.ways[0], options.invoices, options.concurrency[0])
         print(json.dumps({"wall": spent.wall, "cpu": spent.cpu}))
         return
-    ways = [BARE, *(way for way in options.ways if way != BARE)]
+    asked = options.ways or (ALL if options.peers else WAYS)
+    there = {*WAYS, *installed(way for way in asked if way in PEERS)}
+    ways = [BARE, *(way for way in asked if way in there and way != BARE)]
     found = {
         concurrency: asyncio.run(measured(ways, options.invoices, concurrency, options.rounds))
         for concurrency in options.concurrency

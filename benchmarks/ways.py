@@ -30,7 +30,7 @@ from vtex_invoice_async.jobs import Journal, run
 from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.vocabulary import OrdersApi
 
-__all__ = ["WAYS", "Load", "Way", "jobs", "order_id_of"]
+__all__ = ["WAYS", "Cost", "Load", "Way", "jobs", "order_id_of"]
 
 ISSUED: Final = datetime(2026, 1, 31, 18, 25, 43, tzinfo=UTC)
 LINES: Final = (
@@ -156,12 +156,20 @@ async def journaled(load: Load) -> None:
         raise ValueError(f"not all were confirmed: {summary}")
 
 
+@frozen(kw_only=True)
+class Cost:
+    """Seconds an invoice."""
+
+    wall: float
+    cpu: float
+
+
 @frozen
 class Way:
     """A way, and what it is to the others."""
 
-    send: Callable[[Load], None]
-    """Sends all of a load."""
+    send: Callable[[Load], Cost | None]
+    """Sends all of a load; tells what that cost where another process does it."""
 
     share: float = 1.0
     """Of the invoices: one that is slow is measured with fewer."""

@@ -113,6 +113,25 @@ async def test_no_job_is_taken_before_a_worker_is_free_for_it() -> None:
     assert sorted(results) == list(range(50))
 
 
+@pytest.mark.parametrize("width", [1, 3, 8])
+async def test_a_reader_who_is_busy_holds_the_workers_back(width: int) -> None:
+    done = read = 0
+
+    async def work(job: int) -> int:
+        nonlocal done
+        done += 1
+        return job
+
+    async for _ in work_through(range(50), work, width=width, grace=1, ready=lambda: None):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        read += 1
+        # As many as there is room for, and one more in the hands of each worker.
+        assert done - read <= 2 * width
+
+    assert read == 50
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("width", [1, 3, 8])
 async def test_a_reader_who_is_busy_loses_no_result(width: int, asynchronous: bool) -> None:

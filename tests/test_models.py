@@ -25,8 +25,8 @@ from vtex_invoice_async.models import (
     PackageItem,
     TrackingEvent,
     TrackingStatus,
-    cents,
 )
+from vtex_invoice_async.money import cents
 from vtex_invoice_async.vocabulary import InvoiceType
 
 NAIVE = datetime(2026, 1, 31, 18, 25, 43)  # noqa: DTZ001  it is what the tests refuse

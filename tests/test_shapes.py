@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtex_invoice_async import shapes
+from vtex_invoice_async import preflight, shapes
+from vtex_invoice_async.preflight import of_order_id
 
 # Keys that are printed on pages which explain them.
 PUBLISHED = [
@@ -124,3 +126,33 @@ def test_a_look_at_a_long_text_takes_no_time(look: Any) -> None:
         look(text)
 
     assert time.process_time() - before < 2
+
+
+texts = st.one_of(
+    st.from_regex(r"[A-Za-z0-9]{1,70}-\d{2}", fullmatch=True),
+    st.from_regex(r"(seq|nan|NFe|1E5|none)-?\d{0,21}(-\d\d)?", fullmatch=True),
+    st.text("0123456789abEn.,+-/# ", max_size=12),
+    st.text(max_size=12),
+)
+
+
+@settings(max_examples=1_000)
+@given(texts)
+def test_a_plain_id_is_nothing_else_and_goes_into_a_path_as_it_is(text: str) -> None:
+    if shapes.is_plain_id(text):
+        assert shapes.is_path_parameter(text)
+        assert quote(text, safe="") == text
+        assert not of_order_id(text)
+
+
+@settings(max_examples=1_000)
+@given(texts)
+def test_in_a_plain_number_there_is_nothing_to_refuse(text: str) -> None:
+    if shapes.is_plain_number(text):
+        assert text.isprintable()
+        assert not list(preflight._of_refused_number(text))
+
+
+@pytest.mark.parametrize("text", ["1172452900788-01", "v5195004lux-01", "NFe-000123", "4501", "A7"])
+def test_what_most_orders_and_invoices_are_called_is_plain(text: str) -> None:
+    assert shapes.is_plain_id(text) or shapes.is_plain_number(text)

@@ -307,9 +307,10 @@ def test_a_pause_of_nobody_sending_is_not_taken_for_a_low_limit() -> None:
 def test_a_probe_ends_when_nobody_waits() -> None:
     throttle = Throttle()
     throttle.observe(0, 0.05, REJECTED)
+    throttle.reserve(0.3)
     cruise = throttle.rate
     for _ in range(200):
-        throttle.reserve(0.1)
+        throttle.reserve(0.3)
     throttle.reserve(2)
     probe = throttle.rate
 

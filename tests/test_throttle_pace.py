@@ -9,14 +9,19 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulated_pace import (
+from benchmarks.simulated_pace import (
     WAIT_A_SECOND,
     Bucket,
     Limiter,
+    Ours,
     Run,
     Score,
+    Trip,
+    Unrelated,
     Window,
+    jittered,
     slow_when_served,
+    steady,
 )
 from vtex_invoice_async.config import ThrottleLimits
 from vtex_invoice_async.messages import Reply
@@ -28,28 +33,39 @@ def assert_score(score: Score, *, of_ideal: float, rejected: float) -> None:
     assert score.rejected <= rejected, score
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize(
-    ("rate", "of_ideal", "rejected"), [(20, 0.98, 0.015), (200, 0.98, 0.01), (500, 0.98, 0.01)]
-)
-def test_finds_a_limit(rate: float, seed: int, of_ideal: float, rejected: float) -> None:
-    score = Run(Bucket(rate), seed=seed).play(120)
-
-    assert_score(score, of_ideal=of_ideal, rejected=rejected)
+RATES = (20, 50, 100, 200, 500)
+TRIPS = (steady, jittered)
 
 
-@pytest.mark.parametrize("rate", [20, 200])
-def test_a_limit_that_is_halved_costs_little(rate: float) -> None:
-    score = Run(Bucket(rate, then=rate / 2, at=60)).play(120)
+@pytest.mark.parametrize("trip", TRIPS)
+@pytest.mark.parametrize("rate", RATES)
+def test_finds_a_limit(rate: float, trip: Trip) -> None:
+    score = Run(Bucket(rate), trip=trip).play(120)
+
+    assert_score(score, of_ideal=0.98, rejected=0.012 if rate < 100 else 0.01)
+
+
+@pytest.mark.parametrize(("rate", "workers"), [(5, 64), (37, 64), (1_000, 128), (2_000, 256)])
+def test_finds_a_limit_of_any_size(rate: float, workers: int) -> None:
+    score = Run(Bucket(rate), workers=workers).play(60)
+
+    assert_score(score, of_ideal=0.97, rejected=0.06 if rate < 20 else 0.015)
+
+
+@pytest.mark.parametrize("trip", TRIPS)
+@pytest.mark.parametrize("rate", RATES)
+def test_a_limit_that_is_halved_costs_little(rate: float, trip: Trip) -> None:
+    score = Run(Bucket(rate, then=rate / 2, at=60), trip=trip).play(120)
 
     assert_score(score, of_ideal=0.97, rejected=0.02)
 
 
-@pytest.mark.parametrize(("rate", "of_ideal"), [(20, 0.9), (200, 0.95), (500, 0.94)])
-def test_a_limit_that_is_doubled_is_noticed(rate: float, of_ideal: float) -> None:
-    score = Run(Bucket(rate, then=2 * rate, at=60), workers=128).play(120)
+@pytest.mark.parametrize("trip", TRIPS)
+@pytest.mark.parametrize("rate", RATES)
+def test_a_limit_that_is_doubled_is_noticed(rate: float, trip: Trip) -> None:
+    score = Run(Bucket(rate, then=2 * rate, at=60), workers=128, trip=trip).play(120)
 
-    assert_score(score, of_ideal=of_ideal, rejected=0.02)
+    assert_score(score, of_ideal=0.94, rejected=0.02)
 
 
 def test_follows_a_limit_that_falls_to_almost_nothing() -> None:
@@ -58,17 +74,46 @@ def test_follows_a_limit_that_falls_to_almost_nothing() -> None:
     assert_score(score, of_ideal=0.97, rejected=0.02)
 
 
-def test_a_wait_that_is_asked_for_is_taken_seldom() -> None:
-    score = Run(Bucket(200), refusal=WAIT_A_SECOND).play(120)
+@pytest.mark.parametrize("rate", RATES)
+def test_a_wait_that_is_asked_for_is_taken_seldom(rate: float) -> None:
+    score = Run(Bucket(rate), refusal=WAIT_A_SECOND).play(120)
 
-    assert_score(score, of_ideal=0.94, rejected=0.005)
+    assert_score(score, of_ideal=0.945, rejected=0.006)
 
 
-@pytest.mark.parametrize(("rate", "of_ideal"), [(20, 0.9), (200, 0.95)])
-def test_a_window_is_no_bucket_and_does_little_harm(rate: int, of_ideal: float) -> None:
-    score = Run(Window(rate)).play(60)
+@pytest.mark.parametrize("rate", [50, 200])
+def test_the_start_costs_few_of_the_waits_that_are_asked_for(rate: float) -> None:
+    run = Run(Bucket(rate), refusal=WAIT_A_SECOND)
 
-    assert_score(score, of_ideal=of_ideal, rejected=0.05)
+    score = run.play(10)
+
+    # Two or three pauses of a second, and what the bucket fills with meanwhile comes back.
+    assert score.of_ideal >= 0.65, score
+
+
+@pytest.mark.parametrize("trip", TRIPS)
+@pytest.mark.parametrize("rate", RATES)
+def test_a_window_is_no_bucket_and_does_little_harm(rate: int, trip: Trip) -> None:
+    score = Run(Window(rate), trip=trip).play(120)
+
+    assert_score(score, of_ideal=0.945 if trip is steady else 0.87, rejected=0.05)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("rate", "of_ideal"), [(80, 0.95), (200, 0.93), (500, 0.82)])
+def test_429s_that_come_whatever_the_rate_is_do_not_drive_it_down(
+    rate: float, of_ideal: float, seed: int
+) -> None:
+    score = Run(Unrelated(Bucket(rate), 0.015, seed), seed=seed, trip=jittered).play(120)
+
+    assert_score(score, of_ideal=of_ideal, rejected=0.035)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_few_429s_that_come_whatever_the_rate_is_cost_next_to_nothing(seed: int) -> None:
+    score = Run(Unrelated(Bucket(80), 0.005, seed), seed=seed).play(120)
+
+    assert_score(score, of_ideal=0.98, rejected=0.02)
 
 
 def test_a_refusal_that_is_faster_than_an_answer_does_not_mislead() -> None:
@@ -80,7 +125,7 @@ def test_a_refusal_that_is_faster_than_an_answer_does_not_mislead() -> None:
 def test_a_bucket_of_one_is_lived_with() -> None:
     score = Run(Bucket(200, burst=1)).play(60)
 
-    assert_score(score, of_ideal=0.8, rejected=0.03)
+    assert_score(score, of_ideal=0.85, rejected=0.03)
 
 
 def test_headers_that_tell_the_truth_save_429s() -> None:
@@ -111,7 +156,7 @@ def test_headers_that_always_say_0_change_nothing() -> None:
 def test_never_exceeds_what_it_is_told(
     limiter: Callable[[], Limiter], limits: ThrottleLimits
 ) -> None:
-    run = Run(limiter(), throttle=Throttle(limits))
+    run = Run(limiter(), pace=Ours(Throttle(limits)))
 
     run.play(30)
 
@@ -120,13 +165,14 @@ def test_never_exceeds_what_it_is_told(
 
 
 def test_nothing_but_429s_is_asked_less_and_less_often() -> None:
-    run = Run(Bucket(1e-9, burst=0))
+    throttle = Throttle()
+    run = Run(Bucket(1e-9, burst=0), pace=Ours(throttle))
 
     run.play(600)
 
     assert len(run.sent_at) < 60
-    assert run.throttle.fruitless_since is not None
-    assert run.throttle.fruitless_since < 1
+    assert throttle.fruitless_since is not None
+    assert throttle.fruitless_since < 1
 
 
 def test_a_request_now_and_then_does_not_hurry() -> None:

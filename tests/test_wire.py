@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from attrs import asdict, frozen
 from cattrs.errors import BaseValidationError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -247,6 +248,17 @@ def test_null_counts_as_absent_where_a_field_may_be_absent() -> None:
 
     assert invoice == converter(OMS).structure(OMS_ROW, Invoice)
     assert not nulls.keys() & json.loads(encode_body(invoice, OMS)).keys()
+
+
+def test_a_class_that_a_program_derives_is_written_as_its_base() -> None:
+    @frozen(kw_only=True)
+    class Ours(Invoice):
+        note: str
+
+    plain = make_invoice()
+    ours = Ours(**asdict(plain, recurse=False), note="of ours")
+
+    assert encode_body(ours, OMS) == encode_body(plain, OMS)
 
 
 def test_every_key_of_the_tracking_calls_is_always_sent() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+# What type checkers know by this name: to import `typing` takes longer than all that is done here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from vtex_invoice_async.client import VtexInvoiceClient
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
         TrackingEvent,
         TrackingInfo,
         TrackingStatus,
-        cents,
     )
+    from vtex_invoice_async.money import cents
     from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
     from vtex_invoice_async.retry import RetryPolicy
     from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
@@ -63,8 +64,8 @@ _HOMES = {
         "TrackingEvent",
         "TrackingInfo",
         "TrackingStatus",
-        "cents",
     ),
+    "money": ("cents",),
     "outcome": ("InvoiceJob", "Outcome", "State"),
     "retry": ("RetryPolicy",),
     "vocabulary": ("InvoiceType", "OrdersApi"),

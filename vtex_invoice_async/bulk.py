@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import Final, Generic, TypeVar
 
 from attrs import frozen
+
+from vtex_invoice_async.printed import Printed
 
 __all__ = ["Later", "work_through"]
 
@@ -14,8 +18,8 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-@frozen
-class Later(Generic[R]):
+@frozen(repr=False)
+class Later(Printed, Generic[R]):
     """Instead of a result: what brings it in its own time, while the worker takes another job."""
 
     bring: Callable[[], Awaitable[R]]
@@ -40,10 +44,9 @@ async def work_through(
     crew = _Crew(jobs, work, ready, width)
     try:
         # The workers may all have ended while the reader was busy, and left results behind.
-        while crew.at_work or not crew.results.empty():
+        while crew.at_work or crew.results:
             result = await crew.results.get()
             if not isinstance(result, _End):
-                crew.unread.release()
                 yield result
         if crew.failure is not None:
             raise crew.failure
@@ -63,6 +66,44 @@ class _End:
 _END: Final = _End()
 
 
+class _Results(Generic[R]):
+    """Results on their way to a reader, who holds those back that bring more than he takes."""
+
+    def __init__(self, room: float) -> None:
+        self._room = room
+        self._found: deque[R] = deque()
+        self._news = asyncio.Event()
+        self._space = asyncio.Event()
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    async def put(self, result: R) -> None:
+        """Bring a result, as soon as there is room for it."""
+        while len(self._found) >= self._room:
+            self._space.clear()
+            await self._space.wait()
+        self.put_nowait(result)
+
+    def put_nowait(self, result: R) -> None:
+        """Bring a result, whether or not there is room."""
+        self._found.append(result)
+        self._news.set()
+
+    async def get(self) -> R:
+        """Take the first result, as soon as there is one."""
+        while not self._found:
+            self._news.clear()
+            await self._news.wait()
+        self._space.set()
+        return self._found.popleft()
+
+    def take_all(self) -> None:
+        """Hold nobody back any more."""
+        self._room = math.inf
+        self._space.set()
+
+
 class _Crew(Generic[J, R]):
     """The workers of one run, and what they share."""
 
@@ -75,9 +116,7 @@ class _Crew(Generic[J, R]):
     ) -> None:
         self.at_work = width
         """Workers, and errands for results that come later."""
-        self.results: asyncio.Queue[R | _End] = asyncio.Queue()
-        self.unread = asyncio.Semaphore(width)
-        """Places for results: a slow reader holds the workers back."""
+        self.results: _Results[R | _End] = _Results(width)
         self.errands: dict[asyncio.Task[None], None] = {}
         """For results that come later, in the order in which they began."""
         self._most_errands = 2 * width
@@ -99,8 +138,7 @@ class _Crew(Generic[J, R]):
         if not self._dismissed:
             self._dismissed = True
             self.input.end()
-            for _ in (*self.workers, *self.errands):
-                self.unread.release()
+            self.results.take_all()
             self._calm.set()
 
     async def end(self) -> None:
@@ -114,7 +152,8 @@ class _Crew(Generic[J, R]):
 
     async def _be_worker(self) -> None:
         while True:
-            await self._calm.wait()
+            if not self._calm.is_set():
+                await self._calm.wait()
             job = await self.input.pull()
             if isinstance(job, _End):
                 return
@@ -124,8 +163,7 @@ class _Crew(Generic[J, R]):
             if isinstance(result, Later):
                 self._send_on_errand(result)
             else:
-                await self.unread.acquire()
-                self.results.put_nowait(result)
+                await self.results.put(result)
 
     def _send_on_errand(self, later: Later[R]) -> None:
         errand = asyncio.create_task(self._be_errand(later))
@@ -143,8 +181,7 @@ class _Crew(Generic[J, R]):
 
     async def _be_errand(self, later: Later[R]) -> None:
         result = await later.bring()
-        await self.unread.acquire()
-        self.results.put_nowait(result)
+        await self.results.put(result)
 
     def _see_off(self, worker: asyncio.Task[None]) -> None:
         """Count a worker out, however it ended; one that failed ends the run."""

@@ -19,7 +19,7 @@ __all__ = ["Call"]
 R = TypeVar("R")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Call(Generic[R]):
     """What is sent, how patiently, and what became of it so far. Times are the loop's."""
 
@@ -53,6 +53,8 @@ class Call(Generic[R]):
     """Of the attempt in flight; a call that is cancelled keeps it."""
 
     sent_at: float = 0
+    """When the turn of the last attempt came."""
+
     age: int = 0
     """Of the credentials that the attempt carried."""
 

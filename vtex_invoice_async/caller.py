@@ -42,6 +42,7 @@ class Caller:
 
     def __init__(self, config: ClientConfig, observers: Observers) -> None:
         self.observers = observers
+        self._is_heard = bool(observers)
         self.chance: Callable[[], float] = random.random
         self.turns = Turns(config, observers, spread=self.chance())
         self.check: Callable[[Call[Any]], None] = _send_all
@@ -96,14 +97,12 @@ class Caller:
         orders_api: OrdersApi | None = None,
         is_look: bool = False,
     ) -> Call[R]:
-        """Return the call that `run` will make; refuse what cannot be sent."""
+        """Return the call that `run` will make; refuse what cannot be written."""
         orders_api = orders_api or self._config.orders_api
-        request = encode(operation, orders_api)
-        self.check_usable()
         return Call(
             operation=operation,
             orders_api=orders_api,
-            request=request,
+            request=encode(operation, orders_api),
             policy=policy or self._config.retry,
             began=self.time(),
             is_look=is_look,
@@ -124,7 +123,7 @@ class Caller:
             error = failed.error
         except CallError as refused:
             error = refused
-        if self.observers:
+        if self._is_heard:
             self._tell_end(call, error)
         if error is not None:
             raise error from None
@@ -193,7 +192,14 @@ class Caller:
                 self._learn(call, reply)
             finally:
                 slots.release()
-            return self._decode(call, reply)
+            return decode(
+                call.operation,
+                call.orders_api,
+                reply,
+                self.latest,
+                self._transport.blot,
+                doubted=call.doubted,
+            )
         except CallError as error:
             error.attempts = call.attempts
             if reply is None:
@@ -203,21 +209,11 @@ class Caller:
                 return await self._attempt(call)
             raise _FailedError(call, error) from None
         finally:
-            self.turns.give_back_probe(call)
-
-    def _decode(self, call: Call[R], reply: Reply | NoReply) -> R:
-        return decode(
-            call.operation,
-            call.orders_api,
-            reply,
-            self.latest,
-            self._transport.blot,
-            doubted=call.doubted,
-        )
+            if call.is_probe:
+                self.turns.give_back_probe(call)
 
     def _begin(self, call: Call[Any]) -> Mark:
         call.attempts += 1
-        call.sent_at = self.time()
         call.mark = Mark(intend=call.intend)
         return call.mark
 
@@ -226,7 +222,7 @@ class Caller:
         now = self.time()
         call.age = call.mark.age if call.mark is not None else 0
         call.mark = None
-        if self.observers:
+        if self._is_heard:
             self._tell_of(call, reply, now)
         self.turns.learn(call, reply, now)
 

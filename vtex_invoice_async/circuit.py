@@ -19,28 +19,25 @@ OVER_AFTER: Final = 120.0
 """Seconds after which an outage is not waited out any longer."""
 
 
-@define
+@define(eq=False, repr=False)
 class Circuit:
     """Open while VTEX does not answer; then one send at a time is let through to see.
 
     Times are seconds of any clock that only goes forward.
     """
 
+    is_open: bool = False
+    """Whether sends have to wait."""
+
     _failures: int = 0
-    _opened_at: float | None = None
+    _opened_at: float = 0
     _next_probe: float = 0
     _pause: float = FIRST_PROBE
     _probing: bool = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether sends have to wait."""
-        return self._opened_at is not None
-
     def is_over(self, now: float) -> bool:
         """Whether the outage has lasted too long to be waited out; while a probe is out, it may end."""
-        lasted = 0 if self._opened_at is None else now - self._opened_at
-        return lasted >= OVER_AFTER and not self._probing
+        return self.is_open and now - self._opened_at >= OVER_AFTER and not self._probing
 
     def wait(self, now: float) -> float:
         """Return the seconds before asking again; 0 lets this one send through.
@@ -48,7 +45,7 @@ class Circuit:
         Whom it lets through while it is open is the probe, and must be reported to `see`, or to
         `release` if it does not get as far as sending.
         """
-        if self._opened_at is None:
+        if not self.is_open:
             return 0
         if self._probing:
             return FIRST_PROBE
@@ -69,12 +66,13 @@ class Circuit:
         self._probing = self._probing and not probe
         if answered:
             self._failures = 0
-            self._opened_at = None
+            self.is_open = False
             self._pause = FIRST_PROBE
             self._probing = False
             return was_open
         self._failures += 1
         if not was_open and self._failures >= OPENS_AFTER:
+            self.is_open = True
             self._opened_at = now
             self._next_probe = now + self._pause
             return True

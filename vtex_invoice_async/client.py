@@ -122,6 +122,7 @@ class VtexInvoiceClient:
         It is sent again only where VTEX did not act. Raises `InvalidInvoice` or `ConfigError` where
         nothing was sent, else a `CallError`.
         """
+        self._caller.check_usable()
         call = self._caller.call(operation)
         try:
             # Here for what is in doubt now, and once more when its turn has come.
@@ -220,6 +221,7 @@ class VtexInvoiceClient:
             if isinstance(job, NotifyReady)
             else NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
         )
+        self._caller.check_usable()
         call = self._caller.call(operation, policy=self._bulk_policy, orders_api=orders_api)
         call.intend = intend
         self._doubts.check(call)
@@ -268,10 +270,9 @@ class VtexInvoiceClient:
 
     async def _notify(self, job: InvoiceJob) -> Outcome | Later[Outcome]:
         """Send a job once; what it leaves in doubt is looked for later, by nobody who could send."""
-        started = self._caller.time()
         call: Call[Receipt] | None = None
         try:
-            checks.refuse(checks.of(InvoiceJob, "job", job))
+            checks.require(InvoiceJob, "job", job)
             operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
             call = self._caller.call(operation, policy=self._bulk_policy)
             self._doubts.check(call)
@@ -279,38 +280,44 @@ class VtexInvoiceClient:
         except OutcomeUnknown as unknown:
             assert call is not None  # noqa: S101  for the type checker: only a call raises it
             self._doubts.add(call, unknown.doubt)
-            return Later(partial(self._settled, job, call, unknown, started))
+            return Later(partial(self._settled, job, call, unknown))
         except (ConfigError, InvalidInvoice, CallError) as error:
-            return self._outcome(job, started, error=error)
+            return self._failed(job, call, error)
         except asyncio.CancelledError:
             if call is not None:
                 self._doubts.note(call)
             raise
-        return self._outcome(job, started, receipt=receipt, attempts=call.attempts)
+        return self._confirmed(job, call, receipt)
 
     async def _settled(
-        self, job: InvoiceJob, call: Call[Receipt], unknown: OutcomeUnknown, started: float
+        self, job: InvoiceJob, call: Call[Receipt], unknown: OutcomeUnknown
     ) -> Outcome:
         try:
             receipt = await self._doubts.settle(call, unknown)
         except CallError as error:
-            return self._outcome(job, started, error=error)
-        return self._outcome(job, started, receipt=receipt, attempts=call.attempts)
+            return self._failed(job, call, error)
+        return self._confirmed(job, call, receipt)
 
-    def _outcome(
+    def _confirmed(self, job: InvoiceJob, call: Call[Receipt], receipt: Receipt) -> Outcome:
+        return Outcome(
+            job=job,
+            state=State.CONFIRMED,
+            receipt=receipt,
+            attempts=call.attempts,
+            elapsed=self._caller.time() - call.began,
+        )
+
+    def _failed(
         self,
         job: InvoiceJob,
-        started: float,
-        *,
-        receipt: Receipt | None = None,
-        error: ConfigError | InvalidInvoice | CallError | None = None,
-        attempts: int = 0,
+        call: Call[Receipt] | None,
+        error: ConfigError | InvalidInvoice | CallError,
     ) -> Outcome:
         return Outcome(
             job=job,
-            state=State.CONFIRMED if error is None else state_of(error),
-            receipt=receipt,
+            state=state_of(error),
             error=error,
-            attempts=error.attempts if isinstance(error, CallError) else attempts,
-            elapsed=self._caller.time() - started,
+            attempts=error.attempts if isinstance(error, CallError) else 0,
+            # What cannot be written takes no time.
+            elapsed=0.0 if call is None else self._caller.time() - call.began,
         )

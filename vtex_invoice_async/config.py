@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.printed import Printed
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import OrdersApi
 
@@ -36,24 +37,21 @@ LOOKS_AT_ONCE: Final = 4
 MOST_RATE: Final = 1e6
 """Requests a second: as good as no limit."""
 
-_ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_ACCOUNT: Final = r"(?a)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # What a header can carry without a doubt: printable ASCII without spaces.
-_BASE_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9]\d{0,4}))?(?P<path>/[\w.~/-]*)?",
-    re.ASCII | re.IGNORECASE,
-)
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
+_BASE_URL: Final = r"(?ai)(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9]\d{0,4}))?(?P<path>/[\w.~/-]*)?"
+_LABEL: Final = r"(?ai)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # Who reads a URL should find the same host in it: no backslash, and no bracket but around an IPv6.
-_PROXY = re.compile(
-    r"https?://(?:[^\\/?#\[\]\x00-\x20\x7f-\U0010ffff]*@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d*)?"
-    r"(?:[/?#][\x21-\x5b\x5d-\x7e]*)?",
-    re.ASCII,
+# What is allowed before the @ is listed, for a class of all else takes `re` longer than this module.
+_PROXY: Final = (
+    r"(?a)https?://(?:[!\x22$-.0->@-Z^-~]*@)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d*)?"
+    r"(?:[/?#][\x21-\x5b\x5d-\x7e]*)?"
 )
-_CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
+_CREDENTIAL: Final = r"(?a)[\x21-\x7e]{1,4096}"
 
 
-@frozen(kw_only=True)
-class Timeouts:
+@frozen(kw_only=True, repr=False)
+class Timeouts(Printed):
     """How long one attempt may take, in seconds, not rounded."""
 
     connect: float = 5
@@ -73,8 +71,8 @@ class Timeouts:
                 raise ConfigError(f"timeouts.{name} must be a number of seconds above 0")
 
 
-@frozen(kw_only=True)
-class ThrottleLimits:
+@frozen(kw_only=True, repr=False)
+class ThrottleLimits(Printed):
     """What the throttle is told, in requests a second; None lets it find out.
 
     It holds for what is sent, and for itself again for what is read, as VTEX's own limits do.
@@ -98,8 +96,8 @@ class ThrottleLimits:
                 raise ConfigError(f"throttle.{name} {advice}")
 
 
-@frozen(kw_only=True)
-class Credentials:
+@frozen(kw_only=True, repr=False)
+class Credentials(Printed):
     """An *app_key* with its *app_token*, or a *user_token*.
 
     https://developers.vtex.com/docs/guides/authentication
@@ -119,13 +117,13 @@ class Credentials:
                 "or a user_token (VTEX_USER_TOKEN), and not both"
             )
         for name, secret in given.items():
-            if not isinstance(secret, str) or not _CREDENTIAL.fullmatch(secret):
+            if not isinstance(secret, str) or not re.fullmatch(_CREDENTIAL, secret):
                 # Its value stays out of the message.
                 raise ConfigError(f"{name} must be printable ASCII without spaces or line ends")
 
 
-@frozen(kw_only=True)
-class ClientConfig:
+@frozen(kw_only=True, repr=False)
+class ClientConfig(Printed):
     """An account, its credentials, and how to talk to it.
 
     Credentials are an *app_key* with its *app_token*, or a *user_token*, or what *credentials*
@@ -158,7 +156,7 @@ class ClientConfig:
     """`http://[user:password@]host:port`; never taken from the environment."""
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self.account, str) or not _ACCOUNT.fullmatch(self.account):
+        if not isinstance(self.account, str) or not re.fullmatch(_ACCOUNT, self.account):
             raise ConfigError(
                 "account must be lower-case letters, digits and hyphens (VTEX_ACCOUNT)"
             )
@@ -172,7 +170,9 @@ class ClientConfig:
         if self.base_url is not None:
             _check_base_url(self.base_url)
         if self.proxy is not None and not (
-            isinstance(self.proxy, str) and _PROXY.fullmatch(self.proxy) and _has_host(self.proxy)
+            isinstance(self.proxy, str)
+            and re.fullmatch(_PROXY, self.proxy)
+            and _has_host(self.proxy)
         ):
             raise ConfigError("proxy must be http://[user:password@]host:port")
         self._check_parts()
@@ -258,7 +258,7 @@ def orders_api_of(environ: Mapping[str, str]) -> OrdersApi:
 
 
 def _check_base_url(base_url: object) -> None:
-    match = _BASE_URL.fullmatch(base_url) if isinstance(base_url, str) else None
+    match = re.fullmatch(_BASE_URL, base_url) if isinstance(base_url, str) else None
     if (
         match is None
         or int(match["port"] or 443) > HIGHEST_PORT
@@ -293,7 +293,7 @@ def _is_host(host: str) -> bool:
         except ValueError:
             return False
         return True
-    return all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
+    return all(re.fullmatch(_LABEL, label) for label in host.removesuffix(".").split("."))
 
 
 def _is_loopback(host: str) -> bool:

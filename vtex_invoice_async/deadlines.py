@@ -47,7 +47,10 @@ class Deadlines:
     is set must be removed.
     """
 
-    def __init__(self, seconds: float, error: type[TimeoutError]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, error: type[TimeoutError]
+    ) -> None:
+        self._loop = loop
         self._seconds = seconds
         self._error = error
         self._set: dict[Deadline, float] = {}
@@ -57,11 +60,10 @@ class Deadlines:
     def set(self, deadline: Deadline) -> None:
         """Let *deadline* come seconds from now, and not before."""
         self._set.pop(deadline, None)
-        loop = asyncio.get_running_loop()
-        at = loop.time() + self._seconds
+        at = self._loop.time() + self._seconds
         self._set[deadline] = at
         if self._timer is None:
-            self._timer = loop.call_at(at, self._expire)
+            self._timer = self._loop.call_at(at, self._expire)
 
     def remove(self, deadline: Deadline) -> None:
         """Let *deadline* not come."""
@@ -71,11 +73,10 @@ class Deadlines:
             self._timer = None
 
     def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
         self._timer = None
         for deadline, at in [*self._set.items()]:
-            if at > loop.time():
-                self._timer = loop.call_at(at, self._expire)
+            if at > self._loop.time():
+                self._timer = self._loop.call_at(at, self._expire)
                 break
             del self._set[deadline]
             deadline.expire(self._error)

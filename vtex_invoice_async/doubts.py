@@ -53,7 +53,7 @@ class _Lacking:
 _LACKING: Final = _Lacking()
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, kw_only=True, repr=False)
 class _Watched:
     """An order with doubts: one read serves them all."""
 

@@ -27,11 +27,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal, TypedDict, Unpack
+from typing import Final, Literal, TypedDict, Unpack
 
 from attrs import frozen
 
 from vtex_invoice_async.impersonal import impersonal
+from vtex_invoice_async.printed import Printed
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = [
@@ -59,7 +60,7 @@ __all__ = [
     "VtexInvoiceError",
 ]
 
-_REQUEST_ID = re.compile(r"[\w.:|=+/-]+", re.ASCII)
+_REQUEST_ID: Final = r"(?a)[\w.:|=+/-]+"
 
 
 def printable(text: str, limit: int) -> str:
@@ -70,11 +71,11 @@ def printable(text: str, limit: int) -> str:
 
 def _request_id(text: str) -> str:
     """Return an id as it is, for its digits are no CPF, and any other text without persons."""
-    return text if _REQUEST_ID.fullmatch(text) else impersonal(printable(text, 2_000))
+    return text if re.fullmatch(_REQUEST_ID, text) else impersonal(printable(text, 2_000))
 
 
-@frozen(kw_only=True)
-class Problem:
+@frozen(kw_only=True, repr=False)
+class Problem(Printed):
     """One reason why something was refused, or is worth a look."""
 
     code: str
@@ -94,8 +95,8 @@ class Problem:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-@frozen(kw_only=True)
-class Doubt:
+@frozen(kw_only=True, repr=False)
+class Doubt(Printed):
     """An invoice that VTEX may or may not have recorded: the question that reading the order answers."""
 
     order_id: str

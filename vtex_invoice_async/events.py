@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from attrs import asdict, frozen
 
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.printed import Printed
 
 __all__ = [
     "CircuitTurned",
@@ -32,8 +33,8 @@ __all__ = [
 _logger = logging.getLogger("vtex_invoice_async")
 
 
-@frozen(kw_only=True)
-class Sent:
+@frozen(kw_only=True, repr=False)
+class Sent(Printed):
     """An attempt ended: with an answer, whatever it said, or with none."""
 
     operation: str
@@ -46,8 +47,8 @@ class Sent:
     seconds: float
 
 
-@frozen(kw_only=True)
-class Retrying:
+@frozen(kw_only=True, repr=False)
+class Retrying(Printed):
     """A call will be tried again after *wait* seconds, or after a 429 later still."""
 
     operation: str
@@ -60,8 +61,8 @@ class Retrying:
     """The name of its class."""
 
 
-@frozen(kw_only=True)
-class Throttled:
+@frozen(kw_only=True, repr=False)
+class Throttled(Printed):
     """The pace was cut."""
 
     rate: float
@@ -71,15 +72,15 @@ class Throttled:
     """Seconds in which nothing is sent at all."""
 
 
-@frozen(kw_only=True)
-class CircuitTurned:
+@frozen(kw_only=True, repr=False)
+class CircuitTurned(Printed):
     """VTEX stopped answering, or answers again."""
 
     is_open: bool
 
 
-@frozen(kw_only=True)
-class Resolving:
+@frozen(kw_only=True, repr=False)
+class Resolving(Printed):
     """An order was read for an invoice in doubt."""
 
     order_id: str
@@ -89,8 +90,8 @@ class Resolving:
     """What this read alone shows; absence proves nothing before the settle window has passed."""
 
 
-@frozen(kw_only=True)
-class Settled:
+@frozen(kw_only=True, repr=False)
+class Settled(Printed):
     """The attempts of a call ended; what they left in doubt may still be found on its order."""
 
     operation: str
@@ -102,8 +103,8 @@ class Settled:
     seconds: float
 
 
-@frozen(kw_only=True)
-class LeftInDoubt:
+@frozen(kw_only=True, repr=False)
+class LeftInDoubt(Printed):
     """A client was closed while invoices were in doubt: `in_doubt()` lists them."""
 
     doubts: int

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http import StreamWriter
 from attrs import define, field
 from multidict import CIMultiDict
+from yarl import URL
 
 __all__ = ["Mark", "MarkedRequest", "SentBeforeError", "current"]
 
 
-@define
+@define(eq=False, repr=False)
 class Mark:
     """Evidence: whether a byte of this attempt may have left."""
 
@@ -34,6 +37,9 @@ class Mark:
 
     on_leaving: Callable[[], None] | None = None
     """Called just before a message is written."""
+
+    alike: dict[str, dict[str, Any]] | None = field(default=None, repr=False)
+    """By method, what all requests for a message have in common; filled as they are made."""
 
 
 current: Final[ContextVar[Mark]] = ContextVar("the mark of the attempt in this task")
@@ -55,8 +61,36 @@ class MarkedRequest(aiohttp.ClientRequest):
     acted; no public switch turns that off, but a second `send` of the same attempt ends here.
 
     What is a message already is written as it is: aiohttp would make its headers anew, a task to
-    write its body and a timer for its answer, which takes a quarter of a request's time.
+    write its body and a timer for its answer, which takes a quarter of a request's time. But for
+    their messages, requests for one origin are alike: aiohttp makes the first of each method, and
+    the others are copies.
     """
+
+    def __init__(self, method: str, url: URL, **options: Any) -> None:  # noqa: ANN401  as aiohttp's own
+        alike = current.get().alike
+        made = None if alike is None else alike.get(method)
+        if made is not None:
+            vars(self).update(made)
+            return
+        super().__init__(method, url, **options)
+        if alike is not None:
+            alike[method] = {
+                **vars(self),
+                "connection_key": self.connection_key,
+                "request_info": self.request_info,
+            }
+
+    # What is kept in the instance goes before these two, and is copied with it.
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:
+        """Say which connections it may be sent on."""
+        return super().connection_key
+
+    @cached_property
+    def request_info(self) -> aiohttp.RequestInfo:
+        """Say of it what aiohttp's errors hold."""
+        return super().request_info
 
     def update_headers(self, headers: Any) -> None:  # noqa: ANN401  as aiohttp's own
         """Take aiohttp's way, unless there are headers in the message."""

@@ -4,7 +4,8 @@ VTEX's errors quote what they refuse, and an embedded invoice names whom it is f
 words stays, for nothing tells it from other words; so do the numbers of orders, which may have the
 eleven digits of a CPF or the fourteen of a CNPJ, but seldom their check digits.
 
-Every search takes time in proportion to the text.
+Every search takes time in proportion to the text. `re` compiles a pattern when it is first searched
+for, and keeps it: a program that sees no error does not pay for them when it starts.
 """
 
 from __future__ import annotations
@@ -25,16 +26,14 @@ SPACE: Final = r"(?:\s|%(?:25)*+(?:20|0[9AD])|\\{1,4}[nrt])"
 QUOTE: Final = r"""(?:["']|&(?:amp;)*+(?:quot|apos|\#39|\#x27);|%(?:25)*+2[27]|\\{1,4}u002[27])"""
 NAME: Final = r"[^\W\d](?:[\w.:-]|%(?:25)*+3A)*+"
 
-_CLOSING_TAG: Final = re.compile(LT + SLASH, re.IGNORECASE)
-_TAG: Final = re.compile(
-    rf"{LT} (?: {NAME} | [?!] )"
-    rf"| (?<![\s=-]) {GT}",  # the end of one that was cut
-    re.IGNORECASE | re.VERBOSE,
-)
+_CLOSING_TAG: Final = f"(?i){LT}{SLASH}"
+_TAG: Final = rf"""(?ix)
+    {LT} (?: {NAME} | [?!] )
+    | (?<![\s=-]) {GT}  # the end of one that was cut
+    """
 """Where markup begins, in a text that holds a closing tag."""
 
-_CONTENT: Final = re.compile(
-    rf"""
+_CONTENT: Final = rf"""(?ix)
     (?: {LT} {NAME} (?: {SPACE} | {SLASH} )*+ {GT} | {QUOTE} {GT} )
         (?: \w | {LT}  # a space follows where a message only names a field or a type
           | &(?: \#(?:19|2[0-5])\d | \#x[C-F][\dA-F] | \w{{5,6}} );  # an accented letter
@@ -42,35 +41,27 @@ _CONTENT: Final = re.compile(
         )
     | {LT} {NAME} {SPACE}++ {NAME} {SPACE}*+ (?: = | %(?:25)*+3D | \\{{1,4}}u003D )  # an attribute
     | {LT} (?: [?!] | %(?:25)*+(?:3F|21) ) (?: \w | - | \[ | %(?:25)*+5B )  # <?xml, <!--, <![CDATA[
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+    """
 """Where markup with content begins, in a text without a closing tag: it may have been cut."""
 
-_ADDRESS: Final = re.compile(r"(https?://[^\s?]*+)(\?\S++)?", re.IGNORECASE)
+_ADDRESS: Final = r"(?i)(https?://[^\s?]*+)(\?\S++)?"
 """The query of an address may open a document, or name a person."""
 
-_CERTAIN: Final = re.compile(
-    r"""
+_CERTAIN: Final = r"""(?ix)
     (?<! [\w.+-] ) [\w.+-]++ (?: @ | %40 ) [\w-]++ (?: \. [\w-]++ )++  # an e-mail address
     | (?: \+ | %2B ) \d{10,15} (?!\d)  # a phone
     | (?: (?: \+ | %2B ) 55 [ -]? \(?\d{2}\)? | \([1-9]{2}\) ) [ -]? \d{4,5} [ -]? \d{4} (?!\d)
     | \d{3} \. \d{3} \. \d{3} - \d{2}  # a CPF
     | [\dA-Z]{2} \. [\dA-Z]{3} \. [\dA-Z]{3} / [\dA-Z]{4} - \d{2}  # a CNPJ
     | (?<!\d) \d{4} (?: [ ]? \d{4} ){10} (?!\d)  # the key of an NF-e
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_DOCUMENT: Final = re.compile(
-    r"""
+    """
+_DOCUMENT: Final = r"""(?ax)
     (?<!\d)
     (?: \d{3} [. ]? \d{3} [. ]? \d{3} [- ]? \d{2}  # like a CPF
       | \d{2} [. ]? \d{3} [. ]? \d{3} [/ ]? \d{4} [- ]? \d{2}  # like a CNPJ
     )
     (?!\d)
-    """,
-    re.ASCII | re.VERBOSE,
-)
+    """
 _CPF_LENGTH: Final = 11
 _CPF_WEIGHTS: Final = (11, 10, 9, 8, 7, 6, 5, 4, 3, 2)
 _CNPJ_WEIGHTS: Final = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
@@ -78,14 +69,14 @@ _CNPJ_WEIGHTS: Final = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
 
 def impersonal(text: str) -> str:
     """Return *text* without what may be about a person."""
-    text = _ADDRESS.sub(_without_query, _without_markup(text))
-    return _DOCUMENT.sub(_unless_document, _CERTAIN.sub(REMOVED, text))
+    text = re.sub(_ADDRESS, _without_query, _without_markup(text))
+    return re.sub(_DOCUMENT, _unless_document, re.sub(_CERTAIN, REMOVED, text))
 
 
 def _without_markup(text: str) -> str:
     """Cut *text* where markup begins: what follows it can hardly be told from its content."""
-    closing = _CLOSING_TAG.search(text)
-    found = (closing, (_TAG if closing else _CONTENT).search(text))
+    closing = re.search(_CLOSING_TAG, text)
+    found = (closing, re.search(_TAG if closing else _CONTENT, text))
     starts = [match.start() for match in found if match]
     return text[: min(starts)] + REMOVED if starts else text
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from attrs import frozen
 
 from vtex_invoice_async.models import InvoiceType, Order, Package, PackageItem
+from vtex_invoice_async.printed import Printed
 
 __all__ = ["Ledger", "Pieces", "Skus", "invoices_of", "is_return", "kind_of"]
 
@@ -64,8 +65,8 @@ class Skus:
         return self.at(item.item_index) if found is None else found
 
 
-@frozen(kw_only=True)
-class Pieces:
+@frozen(kw_only=True, repr=False)
+class Pieces(Printed):
     """How many pieces of each SKU invoices move: at least those that are counted."""
 
     counted: Counter[str]
@@ -76,8 +77,8 @@ class Pieces:
     """What the order shows of them, made up or not: at least those that are counted."""
 
 
-@frozen(kw_only=True)
-class Ledger:
+@frozen(kw_only=True, repr=False)
+class Ledger(Printed):
     """What an order comes to, in cents and in pieces of each SKU."""
 
     value: int

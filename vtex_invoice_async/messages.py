@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from attrs import field, frozen
+
+from vtex_invoice_async.printed import Printed
 
 __all__ = ["NoReply", "Reply", "Request"]
 
 # RFC 9110 §5.6.7: the one date form that a server may write today.
-_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
-_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
-_EPOCH = re.compile(r"[1-9]\d{9,11}", re.ASCII)
+_HTTP_DATE: Final = r"(?a)[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT"
+_SECONDS: Final = r"(?a)\d{1,9}"
+_EPOCH: Final = r"(?a)[1-9]\d{9,11}"
 
 # The IETF's draft, which the Pricing API follows, what came before it, and VTEX's own.
 # https://developers.vtex.com/docs/guides/pricing-api-overview
@@ -22,8 +25,8 @@ _RESET = ("RateLimit-Reset", "X-RateLimit-Reset", "X-VTEX-RateLimit-Reset")
 _LONGEST_RESET = 3600
 
 
-@frozen(kw_only=True)
-class Request:
+@frozen(kw_only=True, repr=False)
+class Request(Printed):
     """What goes out: the path is percent-encoded, the body is JSON."""
 
     method: str
@@ -33,8 +36,8 @@ class Request:
     """The longest body, in bytes, that an answer may have."""
 
 
-@frozen(kw_only=True)
-class Reply:
+@frozen(kw_only=True, repr=False)
+class Reply(Printed):
     """A whole answer, as the server sent it."""
 
     status: int
@@ -50,7 +53,7 @@ class Reply:
         A date is measured against the reply's own `Date`, so that a wrong clock here does no harm.
         """
         text = self.headers.get("Retry-After", "").strip()
-        if _SECONDS.fullmatch(text):
+        if re.fullmatch(_SECONDS, text):
             return float(text)
         then, now = _http_date(text), _http_date(self.headers.get("Date", "").strip())
         if then is None or now is None or then < now:
@@ -81,10 +84,10 @@ class Reply:
         """
         for name in _RESET:
             text = self.headers.get(name, "").strip()
-            if _SECONDS.fullmatch(text) and int(text) <= _LONGEST_RESET:
+            if re.fullmatch(_SECONDS, text) and int(text) <= _LONGEST_RESET:
                 return float(text)
             now = _http_date(self.headers.get("Date", "").strip())
-            if now is None or not _EPOCH.fullmatch(text):
+            if now is None or not re.fullmatch(_EPOCH, text):
                 continue
             seconds = int(text) - now.timestamp()
             if 0 <= seconds <= _LONGEST_RESET:
@@ -92,8 +95,8 @@ class Reply:
         return None
 
 
-@frozen(kw_only=True)
-class NoReply:
+@frozen(kw_only=True, repr=False)
+class NoReply(Printed):
     """No whole answer came."""
 
     reason: str
@@ -110,7 +113,7 @@ class NoReply:
 
 
 def _http_date(text: str) -> datetime | None:
-    if not _HTTP_DATE.fullmatch(text):
+    if not re.fullmatch(_HTTP_DATE, text):
         return None
     try:
         return parsedate_to_datetime(text).astimezone(UTC)

@@ -6,17 +6,17 @@ no sense raises `InvalidInvoice` and never reaches the network.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import date, datetime
-from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from operator import attrgetter
+from typing import Final, Literal
 
 from attrs import field, frozen
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.errors import InvalidInvoice, Problem
+from vtex_invoice_async.printed import Printed
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
@@ -36,34 +36,11 @@ __all__ = [
     "TrackingEvent",
     "TrackingInfo",
     "TrackingStatus",
-    "cents",
 ]
 
-_MONEY = re.compile(r"\d{1,14}(?:\.\d{1,2})?", re.ASCII)
 
-
-def cents(amount: str | Decimal) -> int:
-    """Return decimal text such as `"24.99"` as whole cents, exactly.
-
-    Floats are refused, for they are not exact; so are signs, exponents, thousands separators,
-    decimal commas and fractions of a cent.
-    """
-    # `adjusted` keeps `format` from writing a number of a million digits.
-    if isinstance(amount, Decimal) and amount.is_finite() and abs(amount.adjusted()) < 40:
-        text = format(amount, "f")
-        amount = text.rstrip("0").removesuffix(".") if "." in text else text
-    if not isinstance(amount, str):
-        advice = f"must be decimal text such as '24.99'; a {type(amount).__name__} is not exact"
-        raise InvalidInvoice(checks.problem("money", "amount", advice))
-    if not _MONEY.fullmatch(amount):
-        advice = "must be like '24.99': digits, a point, two decimals at most, and nothing else"
-        raise InvalidInvoice(checks.problem("money", "amount", advice))
-    whole, _, fraction = amount.partition(".")
-    return int(whole) * 100 + int(fraction.ljust(2, "0"))
-
-
-@frozen(kw_only=True)
-class InvoiceItem:
+@frozen(kw_only=True, repr=False)
+class InvoiceItem(Printed):
     """A line of an invoice: the order's line by SKU *id* (OMS, PII_2022) or *item_index* (PII)."""
 
     id: str | None = None
@@ -77,24 +54,42 @@ class InvoiceItem:
     description: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
-        problems += checks.money("price", self.price, 0)
-        problems += checks.whole("quantity", self.quantity, 1, "quantity")
-        if self.id is not None:
-            problems += checks.name("id", self.id)
+        price, quantity, sku = self.price, self.quantity, self.id
+        problems: tuple[Problem, ...] = ()
+        # An invoice has many lines, most of them plain: a call for each field would be felt.
+        if type(price) is not int or not 0 <= price <= checks.MOST:
+            problems += checks.money("price", price, 0)
+        if type(quantity) is not int or not 1 <= quantity <= checks.MOST:
+            problems += checks.whole("quantity", quantity, 1, "quantity")
+        if sku is not None and not (type(sku) is str and sku.isalnum()):
+            problems += checks.name("id", sku)
         if self.item_index is not None:
             problems += checks.whole("itemIndex", self.item_index, 0)
         if self.description is not None:
             problems += checks.text("description", self.description)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
+
+
+_TEXTS: Final = {
+    "invoice_key": "invoiceKey",
+    "invoice_url": "invoiceUrl",
+    "embedded_invoice": "embeddedInvoice",
+    "courier": "courier",
+    "tracking_number": "trackingNumber",
+    "tracking_url": "trackingUrl",
+    "cfop": "cfop",
+}
+_TEXT_NAMES: Final = tuple(_TEXTS.values())
+_texts = attrgetter(*_TEXTS)
 
 
 def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
     return checks.listed("items", values)
 
 
-@frozen(kw_only=True)
-class Invoice:
+@frozen(kw_only=True, repr=False)
+class Invoice(Printed):
     """An invoice of an order, or of a part of it.
 
     A field that is None is not sent. A field that the account's dialect does not have is refused
@@ -133,7 +128,7 @@ class Invoice:
     volumes: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
+        problems: tuple[Problem, ...] = ()
         if not isinstance(self.type, InvoiceType):
             problems += checks.problem(
                 "type", "type", "must be InvoiceType.OUTPUT or InvoiceType.INPUT"
@@ -142,15 +137,7 @@ class Invoice:
         problems += checks.money("invoiceValue", self.invoice_value, 1)
         problems += checks.moment("issuanceDate", self.issuance_date)
         problems += checks.many(InvoiceItem, "items", self.items)
-        for name, text in (
-            ("invoiceKey", self.invoice_key),
-            ("invoiceUrl", self.invoice_url),
-            ("embeddedInvoice", self.embedded_invoice),
-            ("courier", self.courier),
-            ("trackingNumber", self.tracking_number),
-            ("trackingUrl", self.tracking_url),
-            ("cfop", self.cfop),
-        ):
+        for name, text in zip(_TEXT_NAMES, _texts(self), strict=True):
             if text is not None:
                 problems += checks.text(name, text)
         if self.dispatched_date is not None:
@@ -159,11 +146,12 @@ class Invoice:
             problems += checks.money("extraValue", self.extra_value, 0)
         if self.volumes is not None:
             problems += checks.whole("volumes", self.volumes, 0)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True)
-class TrackingInfo:
+@frozen(kw_only=True, repr=False)
+class TrackingInfo(Printed):
     """Where the parcel of an invoice is; all four are sent, None as null. One parcel per invoice.
 
     https://developers.vtex.com/docs/api-reference/orders-api#patch-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-
@@ -175,18 +163,18 @@ class TrackingInfo:
     dispatched_date: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
-        problems += checks.text("courier", self.courier)
+        problems = checks.text("courier", self.courier)
         problems += checks.name("trackingNumber", self.tracking_number)
         if self.tracking_url is not None:
             problems += checks.text("trackingUrl", self.tracking_url)
         if self.dispatched_date is not None:
             problems += checks.moment("dispatchedDate", self.dispatched_date)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True)
-class TrackingEvent:
+@frozen(kw_only=True, repr=False)
+class TrackingEvent(Printed):
     """Something that happened to a parcel on a day."""
 
     city: str
@@ -195,22 +183,22 @@ class TrackingEvent:
     date: date
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
-        problems += checks.text("city", self.city)
+        problems = checks.text("city", self.city)
         problems += checks.text("state", self.state)
         problems += checks.text("description", self.description)
         # A datetime is a date to isinstance; its hour would be lost without a word.
         if type(self.date) is not date:
             problems += checks.problem("date", "date", "must be a datetime.date")
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
 def _events(values: Iterable[TrackingEvent]) -> tuple[TrackingEvent, ...]:
     return checks.listed("events", values)
 
 
-@frozen(kw_only=True)
-class TrackingStatus:
+@frozen(kw_only=True, repr=False)
+class TrackingStatus(Printed):
     """How far the parcel of an invoice came; the invoice must already carry a tracking number.
 
     https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
@@ -223,17 +211,18 @@ class TrackingStatus:
     events: tuple[TrackingEvent, ...] = field(default=(), converter=_events)
 
     def __attrs_post_init__(self) -> None:
-        problems: list[Problem] = []
+        problems: tuple[Problem, ...] = ()
         if type(self.is_delivered) is not bool:
             problems += checks.problem("boolean", "isDelivered", "must be True or False")
         if self.delivered_date is not None:
             problems += checks.moment("deliveredDate", self.delivered_date)
         problems += checks.many(TrackingEvent, "events", self.events)
-        checks.refuse(problems)
+        if problems:
+            raise InvalidInvoice(problems)
 
 
-@frozen(kw_only=True)
-class Receipt:
+@frozen(kw_only=True, repr=False)
+class Receipt(Printed):
     """VTEX's word that it recorded what was sent; not that money moved."""
 
     date: datetime | None
@@ -267,8 +256,8 @@ class OrderStatus(StrEnum):
     CANCELED = "canceled"
 
 
-@frozen(kw_only=True)
-class OrderTotal:
+@frozen(kw_only=True, repr=False)
+class OrderTotal(Printed):
     """A part of the order's value: `Items`, `Discounts` (negative), `Shipping`, `Tax`."""
 
     id: str | None = None
@@ -276,16 +265,16 @@ class OrderTotal:
     value: int
 
 
-@frozen(kw_only=True)
-class PriceDefinition:
+@frozen(kw_only=True, repr=False)
+class PriceDefinition(Printed):
     """What a line really costs, in cents; safer than `selling_price` where discounts do not divide."""
 
     calculated_selling_price: int | None = None
     total: int | None = None
 
 
-@frozen(kw_only=True)
-class OrderItem:
+@frozen(kw_only=True, repr=False)
+class OrderItem(Printed):
     """A line of the order; its position is the `item_index` of the PII dialect. Money is in cents."""
 
     id: str
@@ -298,8 +287,8 @@ class OrderItem:
     price_definition: PriceDefinition | None = None
 
 
-@frozen(kw_only=True)
-class PackageItem:
+@frozen(kw_only=True, repr=False)
+class PackageItem(Printed):
     """A line of an invoice as the order shows it; VTEX may attribute it to another line."""
 
     item_index: int | None = None
@@ -309,8 +298,8 @@ class PackageItem:
     description: str | None = field(default=None, repr=False)
 
 
-@frozen(kw_only=True)
-class CourierEvent:
+@frozen(kw_only=True, repr=False)
+class CourierEvent(Printed):
     """What happened to the parcel, as the order shows it."""
 
     city: str | None = None
@@ -320,8 +309,8 @@ class CourierEvent:
     last_change: str | None = None
 
 
-@frozen(kw_only=True)
-class CourierStatus:
+@frozen(kw_only=True, repr=False)
+class CourierStatus(Printed):
     """How far the parcel came, as the order shows it."""
 
     status: str | None = None
@@ -330,8 +319,8 @@ class CourierStatus:
     data: tuple[CourierEvent, ...] = ()
 
 
-@frozen(kw_only=True)
-class Package:
+@frozen(kw_only=True, repr=False)
+class Package(Printed):
     """An invoice as the order shows it; VTEX never shows its receipt again."""
 
     invoice_number: str | None = None
@@ -355,8 +344,8 @@ class Package:
     volumes: int | None = None
 
 
-@frozen(kw_only=True)
-class Order:
+@frozen(kw_only=True, repr=False)
+class Order(Printed):
     """What an invoicer needs of an order. The shopper's data is not read."""
 
     order_id: str

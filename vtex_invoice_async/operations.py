@@ -24,6 +24,7 @@ from vtex_invoice_async.models import (
     TrackingInfo,
     TrackingStatus,
 )
+from vtex_invoice_async.printed import Printed
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
@@ -43,8 +44,8 @@ R_co = TypeVar("R_co", covariant=True)
 MEBIBYTE = 2**20
 
 
-@frozen(kw_only=True)
-class Operation(ABC, Generic[R_co]):
+@frozen(kw_only=True, repr=False)
+class Operation(Printed, ABC, Generic[R_co]):
     """A call to VTEX that ends with an R_co."""
 
     name: ClassVar[str]
@@ -86,7 +87,7 @@ class Operation(ABC, Generic[R_co]):
         return None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class _Recorded(Operation[Receipt]):
     """A call that VTEX answers with a receipt."""
 
@@ -99,7 +100,7 @@ class _Recorded(Operation[Receipt]):
         return receipt_from(order)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class NotifyInvoice(_Recorded):
     """Tell VTEX that an order, or a part of it, was invoiced."""
 
@@ -114,7 +115,7 @@ class NotifyInvoice(_Recorded):
     invoice: Invoice
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(checks.of(Invoice, "invoice", self.invoice))
+        checks.require(Invoice, "invoice", self.invoice)
 
     def body(self) -> Invoice:
         """Return the invoice."""
@@ -143,7 +144,7 @@ class NotifyReady(_Recorded):
 # The PII paths have no twins of the two tracking calls: accounts of all dialects use these.
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class SendTracking(_Recorded):
     """Say where the parcel of an invoice can be followed; the last call wins."""
 
@@ -158,7 +159,7 @@ class SendTracking(_Recorded):
     tracking: TrackingInfo
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(checks.of(TrackingInfo, "tracking", self.tracking))
+        checks.require(TrackingInfo, "tracking", self.tracking)
 
     def shown_by(self, order: Order) -> bool | None:
         """Compare what the invoice's package shows; VTEX does not show the date of dispatch."""
@@ -173,7 +174,7 @@ class SendTracking(_Recorded):
         return self.tracking
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class UpdateTrackingStatus(_Recorded):
     """Say how far the parcel of an invoice came; each call may add its events again."""
 
@@ -188,7 +189,7 @@ class UpdateTrackingStatus(_Recorded):
     tracking: TrackingStatus
 
     def __attrs_post_init__(self) -> None:
-        checks.refuse(checks.of(TrackingStatus, "tracking", self.tracking))
+        checks.require(TrackingStatus, "tracking", self.tracking)
 
     def shown_by(self, order: Order) -> bool | None:
         """Look for every event on its day, and for the end of the delivery.
@@ -213,7 +214,7 @@ class UpdateTrackingStatus(_Recorded):
         return self.tracking
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class GetOrder(Operation[Order]):
     """Read an order; VTEX answers for the last two years, 6,000 times a minute per account."""
 
@@ -237,7 +238,7 @@ class GetOrder(Operation[Order]):
         return order
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class StartHandling(Operation[None]):
     """Move an order from `ready-for-handling` to `handling`."""
 

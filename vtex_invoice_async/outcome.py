@@ -19,6 +19,7 @@ from vtex_invoice_async.errors import (
     VtexInvoiceError,
 )
 from vtex_invoice_async.models import Invoice, Receipt
+from vtex_invoice_async.printed import Printed
 
 __all__ = ["InvoiceJob", "Outcome", "State", "state_of"]
 
@@ -54,8 +55,8 @@ class State(StrEnum):
     """Refused here."""
 
 
-@frozen(kw_only=True)
-class InvoiceJob:
+@frozen(kw_only=True, repr=False)
+class InvoiceJob(Printed):
     """An invoice to be sent, and the order it is for."""
 
     order_id: str
@@ -63,11 +64,11 @@ class InvoiceJob:
 
     def __attrs_post_init__(self) -> None:
         checks.refuse(checks.name("orderId", self.order_id, "order-id"))
-        checks.refuse(checks.of(Invoice, "invoice", self.invoice))
+        checks.require(Invoice, "invoice", self.invoice)
 
 
-@frozen(kw_only=True)
-class Outcome:
+@frozen(kw_only=True, repr=False)
+class Outcome(Printed):
     """How a job ended: with a *receipt* or with an *error*."""
 
     job: InvoiceJob

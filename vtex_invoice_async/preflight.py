@@ -40,9 +40,9 @@ A_DAY: Final = timedelta(days=1)
 
 _AS_TEXT: Final = "format its column as text, and write all its digits"
 _MARKS: Final = ((" ", "number-space"), ("/", "number-slash"), ("#", "number-hash"))
-_ODD = re.compile(r"[^A-Za-z0-9 /#-]")
-_DIGITS = re.compile(r"\d+", re.ASCII)
-_FLOAT = re.compile(r"\d++\.0", re.ASCII)
+_ODD: Final = r"[^A-Za-z0-9 /#-]"
+_DIGITS: Final = r"(?a)\d+"
+_FLOAT: Final = r"(?a)\d++\.0"
 # Of a CF-e SAT, whose key has other parts.
 _SAT: Final = "59"
 
@@ -52,7 +52,14 @@ def refusals(invoice: Invoice, orders_api: OrdersApi | None = None) -> Iterator[
 
     A return names a line twice by what is sent in a dialect; without *orders_api*, in any of them.
     """
-    number = invoice.invoice_number
+    if not shapes.is_plain_number(invoice.invoice_number):
+        yield from _of_refused_number(invoice.invoice_number)
+    if invoice.type is InvoiceType.INPUT and len(invoice.items) > 1:
+        for field, told in _lines_twice(invoice, orders_api):
+            yield RULES["return-line-twice"].problem(field, f"{told}, or there is no refund")
+
+
+def _of_refused_number(number: str) -> Iterator[Problem]:
     for mark, code in _MARKS:
         if mark in number:
             told = f"holds {mark!r}: leave it out, here and in your own books"
@@ -63,9 +70,6 @@ def refusals(invoice: Invoice, orders_api: OrdersApi | None = None) -> Iterator[
     if shapes.is_exponent(number):
         told = f"is a long number as a spreadsheet shortens it: {_AS_TEXT}"
         yield RULES["number-exponent"].problem("invoiceNumber", told)
-    if invoice.type is InvoiceType.INPUT and len(invoice.items) > 1:
-        for field, told in _lines_twice(invoice, orders_api):
-            yield RULES["return-line-twice"].problem(field, f"{told}, or there is no refund")
 
 
 def of_order_id(order_id: object, *, is_read: bool = False) -> tuple[Problem, ...]:
@@ -131,10 +135,10 @@ def _of_number(number: str) -> Found:
     if len(number) > LONGEST_NUMBER:
         told = f"has {len(number)} characters: is it the key of an NF-e, which is the invoiceKey?"
         yield "number-length", field, told
-    odd = _ODD.search(number)
+    odd = re.search(_ODD, number)
     if odd is not None or number.startswith("-"):
         told = f"holds {odd[0]!a}" if odd else "starts with a hyphen"
-        if _FLOAT.fullmatch(number):
+        if re.fullmatch(_FLOAT, number):
             told += " and looks like what a spreadsheet made of it: format its column as text"
         else:
             told += "; VTEX's examples have letters of ASCII, digits and hyphens"
@@ -218,7 +222,7 @@ def _has_number(invoice_number: str, of_key: str) -> bool:
     short = of_key.lstrip("0")
     return any(
         digits.lstrip("0") == short or digits.endswith(of_key)
-        for digits in _DIGITS.findall(invoice_number)
+        for digits in re.findall(_DIGITS, invoice_number)
     )
 
 

@@ -33,6 +33,7 @@ from vtex_invoice_async.errors import (
 from vtex_invoice_async.messages import NoReply, Reply, Request
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, NotifyReady, Operation
 from vtex_invoice_async.preflight import of_order_id, refusals
+from vtex_invoice_async.printed import Printed
 from vtex_invoice_async.shapes import is_path_parameter, is_plain_id
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import encode_body, inexpressible, read
@@ -229,8 +230,8 @@ def _unknown(
     return OutcomeUnknown(f"{reason}; {_UNKNOWN}", doubt=doubt, **call)
 
 
-@frozen(kw_only=True)
-class _Answer:
+@frozen(kw_only=True, repr=False)
+class _Answer(Printed):
     """What the body of an error says."""
 
     is_vtex: bool

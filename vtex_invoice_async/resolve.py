@@ -74,7 +74,7 @@ def _near(number: str) -> str:
     return number.strip().casefold().lstrip("0")
 
 
-@define
+@define(eq=False, repr=False)
 class Search:
     """What reads have shown of one doubt so far; seconds count from the doubt."""
 

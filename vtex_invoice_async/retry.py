@@ -11,6 +11,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited
+from vtex_invoice_async.printed import Printed
 
 __all__ = ["Attempt", "GiveUp", "RetryIn", "RetryPolicy", "RetryQuota", "decide"]
 
@@ -22,8 +23,8 @@ MOST_SECONDS: Final = 1e300
 """As good as for ever, and still a number to reckon with."""
 
 
-@frozen(kw_only=True)
-class RetryPolicy:
+@frozen(kw_only=True, repr=False)
+class RetryPolicy(Printed):
     """How patient a call is, in seconds."""
 
     max_attempts: int = 6
@@ -66,7 +67,7 @@ def _is_seconds(value: object) -> bool:
     return 0 <= value <= MOST_SECONDS
 
 
-@define
+@define(eq=False, repr=False)
 class RetryQuota:
     """What all calls of a client may repeat together: an outage must not be met with a storm."""
 
@@ -91,8 +92,8 @@ class RetryQuota:
         return True
 
 
-@frozen(kw_only=True)
-class Attempt:
+@frozen(kw_only=True, repr=False)
+class Attempt(Printed):
     """What is known when an attempt has failed."""
 
     number: int
@@ -109,15 +110,15 @@ class Attempt:
     """In [0, 1): spreads the waits, so that clients do not move in step."""
 
 
-@frozen
-class RetryIn:
+@frozen(repr=False)
+class RetryIn(Printed):
     """Try again after so many seconds."""
 
     seconds: float
 
 
-@frozen
-class GiveUp:
+@frozen(repr=False)
+class GiveUp(Printed):
     """Do not try again; why, for people."""
 
     reason: str

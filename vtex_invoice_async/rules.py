@@ -12,14 +12,15 @@ from typing import Final, Literal
 from attrs import frozen
 
 from vtex_invoice_async.errors import Problem
+from vtex_invoice_async.printed import Printed
 
 __all__ = ["OF_A_NOTE", "OF_THE_ORDER", "RULES", "Rule", "Severity"]
 
 Severity = Literal["refuse", "warn"]
 
 
-@frozen(kw_only=True)
-class Rule:
+@frozen(kw_only=True, repr=False)
+class Rule(Printed):
     """A trap of VTEX's."""
 
     code: str

@@ -15,6 +15,7 @@ __all__ = [
     "is_nothing",
     "is_path_parameter",
     "is_plain_id",
+    "is_plain_number",
     "is_reservation",
     "is_sequence",
     "is_web_address",
@@ -26,6 +27,7 @@ __all__ = [
 # segment whatever decodes it on the way. `.` and `..` cannot be written, nor `%`.
 _PATH_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@+=,-]{0,127}+", re.ASCII)
 _PLAIN_ID = re.compile(r"[A-Za-z0-9]{1,64}+-\d{2}", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"(?:[A-Za-z]{1,8}+-?+)?+\d{1,20}+", re.ASCII)
 _SEQUENCE = re.compile(r"seq\d++", re.ASCII | re.IGNORECASE)
 # With a digit before the exponent and either a point or a sign: `1E5` and `70e12` may be meant.
 _EXPONENT = re.compile(r"\d(?:[.,]\d++E\+?+|E\+)\d++", re.ASCII | re.IGNORECASE)
@@ -56,6 +58,11 @@ def is_path_parameter(text: str) -> bool:
 def is_plain_id(text: str) -> bool:
     """Whether it is like most ids of orders: nothing else looks like it, and any path carries it."""
     return _PLAIN_ID.fullmatch(text) is not None
+
+
+def is_plain_number(text: str) -> bool:
+    """Whether it is like most numbers of invoices, in which nothing is to be refused."""
+    return _PLAIN_NUMBER.fullmatch(text) is not None
 
 
 def is_sequence(text: str) -> bool:

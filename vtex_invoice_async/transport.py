@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import os
 import re
-from asyncio import CancelledError, Lock, current_task, get_running_loop, timeout
+from asyncio import AbstractEventLoop, CancelledError, Lock, current_task, get_running_loop, timeout
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from functools import partial
-from html import escape
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
@@ -36,6 +35,9 @@ SHORTEST_ECHO: Final = 6
 
 # What .NET and others escape in JSON beside what must be, more or less of it.
 JSON_ESCAPES: Final = ("", "<>&", "<>&'", "<>&'\"", "<>&'\"+", "<>&'\"+`")
+_IN_HTML: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+)
 READ_SIZE: Final = 2**16
 LARGE: Final = 2**16
 """Bytes of a body that aiohttp writes in pieces, so that neither memory nor the loop is held up."""
@@ -58,8 +60,7 @@ class Transport:
         self._headers: dict[str, str] = {}
         self._head = ""
         """The headers, as they are sent."""
-        self._attempts = Deadlines(config.timeouts.total, TimeoutError)
-        self._pieces = Deadlines(config.timeouts.read, _PieceTimeoutError)
+        self._alike: dict[str, dict[str, Any]] = {}
         self._given: tuple[tuple[str, ...], ...] = ()
         self._secrets: list[str] = []
         self._asking = Lock()
@@ -68,7 +69,7 @@ class Transport:
         if (fixed := config.fixed_credentials) is not None:
             self._use(fixed)
         self._pid = 0
-        self._loop: object = None
+        self._loop: AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
 
     def _use(self, credentials: Credentials) -> None:
@@ -129,6 +130,8 @@ class Transport:
             raise ConfigError("this client was closed; make a new one")
         timeouts = self._config.timeouts
         self._pid, self._loop = os.getpid(), get_running_loop()
+        self._attempts = Deadlines(self._loop, timeouts.total, TimeoutError)
+        self._pieces = Deadlines(self._loop, timeouts.read, _PieceTimeoutError)
         self._session = aiohttp.ClientSession(
             request_class=MarkedRequest,
             connector=aiohttp.TCPConnector(
@@ -178,15 +181,15 @@ class Transport:
     def check_usable(self) -> aiohttp.ClientSession:
         """Return the session, or raise `ConfigError` where nothing can be sent here and now."""
         session = self._session
+        if session is not None and self._pid == os.getpid() and self._loop is get_running_loop():
+            return session
         if session is None:
             state = "was closed" if self._loop else "is not open; use `async with`"
             raise ConfigError(f"this client {state}; nothing was sent")
-        if not self.is_usable:
-            raise ConfigError(
-                "this client belongs to another event loop or to the parent process; "
-                "make one in each; nothing was sent"
-            )
-        return session
+        raise ConfigError(
+            "this client belongs to another event loop or to the parent process; "
+            "make one in each; nothing was sent"
+        )
 
     async def send(self, request: Request, mark: Mark) -> Reply | NoReply:
         """Send *request* once, with a new *mark*, and return what came back, whatever it was."""
@@ -195,6 +198,7 @@ class Transport:
         session = self.check_usable()
         mark.age = self._age
         mark.message = self._message(request)
+        mark.alike = None if mark.message is None else self._alike
         current.set(mark)
         response: aiohttp.ClientResponse | None = None
         try:
@@ -322,8 +326,8 @@ def _echoes(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret, safe="")
     yield quote(secret, safe="/")
-    yield escape(secret)
-    yield escape(secret).replace("&#x27;", "&#39;")
+    yield secret.translate(_IN_HTML)
+    yield secret.translate({**_IN_HTML, ord("'"): "&#39;"})
     yield from _in_json(secret)
     yield from _in_base64(secret)
 

@@ -148,15 +148,15 @@ class Turns:
                 now = clock()
                 if not pace.holds(slot):
                     slot = pace.reserve(now)
+            call.sent_at = now
         except BaseException:
             pace.give_back(slot)
             raise
 
     def give_back_probe(self, call: Call[Any]) -> None:
         """Let another call be the probe, if this one was it and was not sent."""
-        if call.is_probe:
-            call.is_probe = False
-            self._circuit.release()
+        call.is_probe = False
+        self._circuit.release()
 
     def learn(self, call: Call[Any], reply: Reply | NoReply, now: float) -> None:
         """See how an attempt ended, and tell the observers what that changes."""

@@ -1,4 +1,4 @@
-"""VTEX's names and encodings: one cattrs converter a dialect, built once, for both directions.
+"""VTEX's names and encodings: one cattrs converter a dialect, built when it is first asked for.
 
 Reading is strict where money is: 24.99 never becomes 24, None never "None", True never 1. It is
 open where VTEX may grow: keys that are not known here are ignored, except by `row_converter`,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final, TypeVar, get_origin
 
 import orjson
@@ -91,19 +92,21 @@ ITEM_NAMES: Final[Mapping[OrdersApi, Mapping[str, str]]] = {
 }
 
 
+@cache
 def converter(orders_api: OrdersApi) -> Converter:
-    """Return the shared converter of a dialect."""
-    return _CONVERTERS[orders_api]
+    """Return the shared converter of a dialect, for both directions."""
+    return _make(orders_api, forbid_extra_keys=False)
 
 
+@cache
 def row_converter(orders_api: OrdersApi) -> Converter:
     """Return the shared converter for what people write: a key that is not known is an error."""
-    return _ROW_CONVERTERS[orders_api]
+    return _make(orders_api, forbid_extra_keys=True)
 
 
 def encode_body(value: object, orders_api: OrdersApi) -> bytes:
     """Return *value* as the JSON that VTEX takes."""
-    return orjson.dumps(_CONVERTERS[orders_api].unstructure(value))
+    return orjson.dumps(converter(orders_api).unstructure(value))
 
 
 def read(body: bytes, kind: type[T], orders_api: OrdersApi) -> T:
@@ -115,7 +118,7 @@ def read(body: bytes, kind: type[T], orders_api: OrdersApi) -> T:
     if not isinstance(document, type(None) if kind is type(None) else dict):
         raise ValueError("not empty" if kind is type(None) else "not a JSON object")
     try:
-        return _CONVERTERS[orders_api].structure(document, kind)
+        return converter(orders_api).structure(document, kind)
     except BaseValidationError as error:
         raise ValueError("; ".join(map(str, problems_of(error, orders_api)))) from None
 
@@ -327,31 +330,45 @@ def _register(
     after: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     **special: Any,
 ) -> None:
-    """Teach *made* one class: camelCase, or *names*, in which a field without a name is left out."""
+    """Teach *made* one class: camelCase, or *names*, in which a field without a name is left out.
+
+    cattrs writes a function for each class and direction, which takes longer than many calls of it:
+    it is asked for them when the first value of the class comes.
+    """
+
+    def reader(_: Any) -> Callable[[Any, Any], Any]:
+        structure = make_dict_structure_fn(kind, made, **_rules(kind, names, special))
+
+        def from_document(value: Any, _: Any) -> Any:
+            if not isinstance(value, dict):
+                raise ValueError("must be a JSON object")
+            return structure(before(value) if before is not dict else value, kind)
+
+        return from_document
+
+    def writer(_: Any) -> Callable[[Any], dict[str, Any]]:
+        rules = _rules(kind, names, special)
+        unstructure = make_dict_unstructure_fn(kind, made, _cattrs_omit_if_default=True, **rules)
+
+        def to_document(value: Any) -> dict[str, Any]:
+            return after(unstructure(value))
+
+        return unstructure if after is dict else to_document
+
+    def is_kind(other: Any) -> bool:
+        return isinstance(other, type) and issubclass(other, kind)
+
+    made.register_structure_hook_factory(is_kind, reader)
+    made.register_unstructure_hook_factory(is_kind, writer)
+
+
+def _rules(
+    kind: type[AttrsInstance], names: Mapping[str, str] | None, special: Mapping[str, Any]
+) -> dict[str, Any]:
     rules: dict[str, Any] = {}
     for attribute in fields(kind):
         name = attribute.name
         wire_name = names.get(name) if names else _camel(name)
         rule = special.get(name, override())
         rules[name] = evolve(rule, rename=wire_name) if wire_name else override(omit=True)
-    structure = make_dict_structure_fn(kind, made, **rules)
-    unstructure = make_dict_unstructure_fn(kind, made, _cattrs_omit_if_default=True, **rules)
-
-    def from_document(value: Any, _: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError("must be a JSON object")
-        return structure(before(value) if before is not dict else value, kind)
-
-    def to_document(value: Any) -> dict[str, Any]:
-        return after(unstructure(value))
-
-    made.register_structure_hook(kind, from_document)
-    made.register_unstructure_hook(kind, unstructure if after is dict else to_document)
-
-
-def _converters(*, forbid_extra_keys: bool) -> Mapping[OrdersApi, Converter]:
-    return {api: _make(api, forbid_extra_keys=forbid_extra_keys) for api in OrdersApi}
-
-
-_CONVERTERS: Final = _converters(forbid_extra_keys=False)
-_ROW_CONVERTERS: Final = _converters(forbid_extra_keys=True)
+    return rules

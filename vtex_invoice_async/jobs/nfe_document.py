@@ -23,7 +23,7 @@ from vtex_invoice_async.errors import InvalidInvoice, Problem, printable
 from vtex_invoice_async.jobs.markup import NOTE, BrokenError, Markup
 from vtex_invoice_async.jobs.order_ids import KEY, Named
 from vtex_invoice_async.jobs.rows import Json
-from vtex_invoice_async.models import cents
+from vtex_invoice_async.money import cents
 from vtex_invoice_async.vocabulary import OrdersApi
 from vtex_invoice_async.wire import INVOICE_NAMES
 

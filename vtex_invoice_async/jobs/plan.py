@@ -103,6 +103,7 @@ class Plan:
         self._strays = 0
         # It is used by one thread at a time: first by who reads the file, then by the journal's.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        # As much memory as it takes to sort, too. More makes a million rows no faster.
         self._database.execute("PRAGMA cache_size = -8192")
         self._database.executescript(_SCHEMA)
         # What is never committed needs no sync.

@@ -207,16 +207,20 @@ def row_of(
 
 def _body(order_id: str, invoice: Invoice, orders_api: OrdersApi, *, by_sku: bool) -> bytes:
     """Return what is sent, or with SKUs what comes before it; refuse what can never be sent."""
-    # Where the order is to tell an index, any that no other line has will do until then.
-    items = [
-        evolve(item, item_index=MOST - at) if _lacks_index(item) else item
-        for at, item in enumerate(invoice.items)
-    ]
-    sent = evolve(invoice, items=items) if by_sku else invoice
+    sent = _with_any_index(invoice) if by_sku else invoice
     request = encode(NotifyInvoice(order_id=order_id, invoice=sent), orders_api)
     if by_sku:
         return orjson.dumps(row_converter(orders_api).unstructure(invoice))
     return request.body or b""
+
+
+def _with_any_index(invoice: Invoice) -> Invoice:
+    """Where the order is to tell an index, any that no other line has will do until then."""
+    items = [
+        evolve(item, item_index=MOST - at) if _lacks_index(item) else item
+        for at, item in enumerate(invoice.items)
+    ]
+    return evolve(invoice, items=items)
 
 
 def _lacks_index(item: InvoiceItem) -> bool:

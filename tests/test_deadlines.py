@@ -1,0 +1,173 @@
+"""Deadlines that share a timer end what `asyncio.timeout` would, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.virtual_time import run_virtual
+from vtex_invoice_async.deadlines import Deadline, Deadlines
+
+
+class Late(TimeoutError):
+    pass
+
+
+def deadlines(seconds: float, error: type[TimeoutError] = Late) -> Deadlines:
+    return Deadlines(asyncio.get_running_loop(), seconds, error)
+
+
+async def guarded(within: Deadlines, work: Coroutine[Any, Any, str]) -> str:
+    with Deadline() as deadline:
+        within.set(deadline)
+        try:
+            return await work
+        finally:
+            within.remove(deadline)
+
+
+async def slow(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "done"
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 20, width=16), st.floats(0, 20, width=16)), min_size=1, max_size=20
+    )
+)
+def test_each_ends_as_it_would_with_a_timer_of_its_own(
+    blocks: list[tuple[float, float]],
+) -> None:
+    async def main() -> None:
+        within = deadlines(5)
+
+        async def block(begins: float, takes: float) -> tuple[str, float]:
+            await asyncio.sleep(begins)
+            try:
+                return await guarded(within, slow(takes)), now() - begins
+            except Late:
+                return "late", now() - begins
+
+        ended = await asyncio.gather(*(block(*times) for times in blocks))
+
+        for (_, takes), (how, after) in zip(blocks, ended, strict=True):
+            if takes != 5:  # both would do
+                assert how == ("done" if takes < 5 else "late")
+            assert after == pytest.approx(min(takes, 5))
+
+    run_virtual(main())
+
+
+def test_nothing_is_scheduled_once_all_have_ended() -> None:
+    async def main() -> None:
+        within = deadlines(5)
+        await asyncio.gather(*(guarded(within, slow(n)) for n in range(4)))
+
+        assert within._timer is None
+        assert not within._set
+
+    run_virtual(main())
+
+
+def test_one_that_is_set_anew_comes_later() -> None:
+    async def main() -> None:
+        within = deadlines(5)
+
+        async def block() -> None:
+            with Deadline() as deadline:
+                for _ in range(3):
+                    within.set(deadline)
+                    await asyncio.sleep(4)
+                assert now() == 12
+                await asyncio.sleep(2)
+
+        with pytest.raises(Late):
+            await block()
+        assert now() == 13
+        assert within._timer is None
+
+    run_virtual(main())
+
+
+def test_the_first_of_two_that_comes_is_told() -> None:
+    async def main() -> None:
+        short, long = deadlines(2), deadlines(3, TimeoutError)
+
+        async def block() -> None:
+            with Deadline() as deadline:
+                long.set(deadline)
+                short.set(deadline)
+                try:
+                    await asyncio.sleep(9)
+                finally:
+                    long.remove(deadline)
+
+        with pytest.raises(Late):
+            await block()
+
+    run_virtual(main())
+
+
+def test_a_cancellation_in_the_same_moment_goes_on() -> None:
+    async def main() -> None:
+        task = asyncio.create_task(guarded(deadlines(5), slow(9)))
+        asyncio.get_running_loop().call_at(5, task.cancel)
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run_virtual(main())
+
+
+def test_what_is_cancelled_before_stays_cancelled() -> None:
+    async def main() -> None:
+        task = asyncio.create_task(guarded(deadlines(5), slow(9)))
+        await asyncio.sleep(1)
+        task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert now() == 1
+
+    run_virtual(main())
+
+
+def test_whoever_catches_it_can_go_on() -> None:
+    async def main() -> None:
+        within = deadlines(5)
+        with pytest.raises(Late):
+            await guarded(within, slow(9))
+        task = asyncio.current_task()
+
+        assert task is not None
+        assert task.cancelling() == 0
+        assert await guarded(within, slow(4)) == "done"
+
+    run_virtual(main())
+
+
+def test_one_whose_work_ends_in_spite_of_it_leaves_no_cancellation_behind() -> None:
+    async def main() -> None:
+        async def stubborn() -> str:
+            try:
+                await asyncio.sleep(9)
+            except asyncio.CancelledError:
+                return "done"
+            return "too early"
+
+        assert await guarded(deadlines(5), stubborn()) == "done"
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    run_virtual(main())
