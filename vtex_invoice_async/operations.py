@@ -122,7 +122,7 @@ class NotifyInvoice(_Recorded):
         return self.invoice
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class NotifyReady(_Recorded):
     """Tell VTEX of an invoice whose JSON was made before, from one that was checked as it was made."""
 
