@@ -131,7 +131,7 @@ async def seen_in(store: Store, asked: Iterable[Record] = ()) -> Seen:
         lambda table: Seen(
             header=table.header(),
             records=tuple(table.records(None, 0, 1_000)),
-            by_order=tuple(tuple(table.of_order(order_id)) for order_id, _ in keys),
+            by_order=tuple(tuple(table.of_orders([order_id])) for order_id, _ in keys),
             by_number=tuple(table.find(*key) for key in keys),
             by_state=tuple(tuple(table.records(state, 0, 1_000)) for state in STATES),
             places=tuple(tuple(table.orders(state, None, 0, 1_000)) for state in STATES),

@@ -19,6 +19,7 @@ from attrs import define
 
 from vtex_invoice_async.__main__ import main
 from vtex_invoice_async.evidence import Mark
+from vtex_invoice_async.jobs import entering
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.lock import Lock
 from vtex_invoice_async.jobs.sql import SqliteTable
@@ -107,12 +108,18 @@ def is_sent_again(record: Any, *_: object) -> bool:
     return bool(record.state is State.ABSENT)
 
 
+def half_planned(fuse: Fuse) -> None:
+    """Burn *fuse* for each row that a plan adds to the journal."""
+    entering.PAGE = 1  # type: ignore[misc]
+    before(SqliteTable, "add", fuse)
+
+
 POINTS: Final[dict[str, Callable[[Fuse], None]]] = {
     # The file is there without a table; its tables are there, and hold nothing.
     "made": lambda fuse: before(sqlite3, "connect", fuse),
     "empty": lambda fuse: before(SqliteTable, "put_header", fuse),
     # Half a plan is in the transaction.
-    "planning": lambda fuse: before(SqliteTable, "add", fuse),
+    "planning": half_planned,
     "planned": lambda fuse: around(Journal, "enter", fuse),
     # Between intent and send.
     "intended": lambda fuse: around(Journal, "intend", fuse),

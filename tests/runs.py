@@ -62,8 +62,7 @@ class Stage:
 
     async def send(self, jobs: Iterable[InvoiceJob] | None = None, **options: Any) -> Summary:
         with Plan(self.client.config.orders_api) as plan:
-            for line, job in enumerate(self.jobs if jobs is None else jobs, 1):
-                assert not list(plan.add(job, line))
+            assert not list(plan.add(list(self.jobs if jobs is None else jobs), 1))
             return await self._run(lambda runner: runner.send(plan), options)
 
     async def resume(self, **options: Any) -> Summary:

@@ -203,11 +203,11 @@ def test_the_list_of_endpoints_holds_every_one() -> None:
         importlib.import_module(name)
 
     # By name: attrs makes a class anew to give it slots, and the first one may still linger.
-    found = {k.__name__ for k in kinds_of(Operation) if k.__module__.startswith("vtex_invoice")}
-    found = {name for name in found if not name.startswith("_")}
+    found = [k for k in kinds_of(Operation) if k.__module__.startswith("vtex_invoice")]
+    named = {kind.name for kind in found if not kind.__name__.startswith("_")}
 
-    assert {kind.__name__ for kind in OPERATIONS} == found
-    assert len(OPERATIONS) == len(found)
+    assert {kind.name for kind in OPERATIONS} == named
+    assert len(OPERATIONS) == len(named)
 
 
 def operation_of(kind: type[Operation[object]], order: Order) -> Operation[object]:

@@ -49,14 +49,21 @@ def failing_at(n: int, failed: Callable[[], None]) -> type[sqlite3.Connection]:
     """A connection of which the n-th call fails, and all after it but reads."""
     calls = 0
 
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == n:
+            failed()
+            raise sqlite3.OperationalError("disk I/O error")
+
     class Failing(sqlite3.Connection):
         def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-            nonlocal calls
-            calls += 1
-            if calls == n:
-                failed()
-                raise sqlite3.OperationalError("disk I/O error")
+            count()
             return super().execute(sql, parameters)
+
+        def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+            count()
+            return super().executemany(sql, parameters)
 
     return Failing
 
@@ -70,6 +77,13 @@ def full_at(pages: int, failed: Callable[[], None]) -> type[sqlite3.Connection]:
                 if sql == "BEGIN IMMEDIATE":
                     super().execute(f"PRAGMA max_page_count = {pages}")
                 return super().execute(sql, parameters)
+            except sqlite3.OperationalError:
+                failed()
+                raise
+
+        def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+            try:
+                return super().executemany(sql, parameters)
             except sqlite3.OperationalError:
                 failed()
                 raise

@@ -30,9 +30,9 @@ from tests.journals import (
     seen_in,
 )
 from vtex_invoice_async.errors import JournalError
+from vtex_invoice_async.jobs.job import COLUMNS
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.lock import read_holder
-from vtex_invoice_async.jobs.sql import COLUMNS
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.outcome import State
 

@@ -130,7 +130,7 @@ async def test_what_was_given_back_can_be_claimed(journal: Journal, other: Journ
     await journal.enter(make_entries(2), 1)
     first, _ = await claimed(journal)
 
-    await journal.give_back(first)
+    journal.give_back(first)
 
     assert orders(await claimed(other)) == ["1-01"]
     assert await claimed(journal) == []
@@ -145,7 +145,7 @@ async def test_nobody_gives_back_what_another_has_taken_over(
     (mine,) = await claimed(journal)
     await claimed(other, now=NOW + LEASE)
 
-    await journal.give_back(mine)
+    journal.give_back(mine)
     await journal.give_back_all()
 
     assert await claimed(Journal(store, HEADER), now=NOW + LEASE + MOMENT) == []
@@ -182,3 +182,33 @@ async def test_leases_end_when_the_file_is_closed(tmp_path: Path) -> None:
 
     async with Journal(store, HEADER) as later:
         assert orders(await claimed(later)) == ["1-01"]
+
+
+async def test_what_was_given_back_at_the_end_can_be_claimed_when_it_is_opened_again(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(SqliteStore(tmp_path / "journal.db"), HEADER)
+    async with journal:
+        await journal.enter(make_entries(2), 1)
+        first, second = await claimed(journal)
+        await journal.give_back_all()
+        journal.give_back(first)
+
+    async with journal:
+        assert orders(await claimed(journal)) == ["1-01", "2-01"]
+        journal.give_back(second)
+        assert orders(await claimed(journal)) == ["2-01"]
+
+
+async def test_an_order_of_several_invoices_is_claimed_whole_and_once(journal: Journal) -> None:
+    entries = [make_entry(f"{n % 3}-01", f"NFe{n}") for n in range(9)]
+    await journal.enter(entries, 1)
+
+    found = await claimed(journal)
+
+    assert [(c.order_id, c.at) for c in found] == [("0-01", 1), ("1-01", 2), ("2-01", 3)]
+    assert [[r.seq for r in claim.records] for claim in found] == [
+        [1, 4, 7],
+        [2, 5, 8],
+        [3, 6, 9],
+    ]

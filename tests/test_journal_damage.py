@@ -25,8 +25,8 @@ from tests.journals import (
     run_child,
 )
 from vtex_invoice_async.errors import JournalDamaged, JournalError
+from vtex_invoice_async.jobs.job import COLUMNS
 from vtex_invoice_async.jobs.journal import Journal
-from vtex_invoice_async.jobs.sql import COLUMNS
 from vtex_invoice_async.jobs.sqlite import lock_of
 from vtex_invoice_async.outcome import State
 

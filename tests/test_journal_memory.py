@@ -92,7 +92,7 @@ async def test_an_intent_is_not_told_before_it_is_synced() -> None:
     disk.waiting[0].set_result(None)
     await entering
 
-    intending = asyncio.create_task(journal.intend(await only_record(journal), NOW))
+    intending = journal.intend(await only_record(journal), NOW)
     await disk.asked(2)
 
     assert not intending.done()

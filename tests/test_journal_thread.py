@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from tests.journals import (
     records_of,
 )
 from vtex_invoice_async.errors import JournalBusy, JournalError
+from vtex_invoice_async.jobs.entering import PAGE
+from vtex_invoice_async.jobs.job import Entry
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.writer import MOST_AT_ONCE
 from vtex_invoice_async.outcome import State
@@ -87,7 +89,7 @@ async def test_the_loop_goes_on_while_a_commit_takes_its_time(
 ) -> None:
     record = await only_record(journal)
 
-    intending = asyncio.create_task(journal.intend(record, NOW))
+    intending = journal.intend(record, NOW)
     await connection.held()
 
     assert not intending.done(), "told before it was on disk"
@@ -132,11 +134,32 @@ async def test_a_change_that_is_refused_leaves_those_it_shares_a_commit_with_alo
     assert states == [(1, State.CONFIRMED), (2, State.PLANNED), (3, State.PLANNED)]
 
 
+async def test_a_plan_that_breaks_off_is_not_there_by_half(
+    journal: Journal, connection: type[Held]
+) -> None:
+    connection.let.set()
+
+    def broken() -> Iterator[Entry]:
+        yield from make_entries(PAGE + 10, first=100)
+        raise ValueError("the plan is gone")
+
+    results = await asyncio.gather(
+        journal.enter(make_entries(1, first=2), 1),
+        journal.enter(broken(), 1),
+        journal.enter(make_entries(1, first=3), 1),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[1], ValueError)
+    found = [(r.seq, r.invoice_number) for r in await records_of(journal)]
+    assert found == [(1, "NFe1"), (2, "NFe2"), (3, "NFe3")]
+
+
 async def test_a_wait_that_is_cancelled_ends_at_once_and_the_change_is_made(
     journal: Journal, connection: type[Held]
 ) -> None:
     record = await only_record(journal)
-    intending = asyncio.create_task(journal.intend(record, NOW))
+    intending = journal.intend(record, NOW)
     await connection.held()
 
     intending.cancel()

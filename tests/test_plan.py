@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import make_invoice
+from tests.factories import make_invoice, make_item
 from tests.json_lines import read_json_lines
 from vtex_invoice_async import InvoiceJob, InvoiceType
 from vtex_invoice_async.jobs.plan import Plan
@@ -148,12 +148,40 @@ def test_jobs_of_a_program_are_held_to_the_same_rules() -> None:
     job, other = (InvoiceJob(order_id="1", invoice=make_invoice(**v)) for v in ({}, {"cfop": None}))
     contrary = InvoiceJob(order_id="1", invoice=make_invoice(invoice_value=1))
 
-    assert [*plan.add(job, 1), *plan.add(other, 2)] == []
+    assert [*plan.add([job, other], 1)] == []
     assert (plan.planned, plan.duplicates) == (1, 1)
 
-    (problem,) = plan.add(contrary, 3)
+    (problem,) = plan.add([contrary], 3)
     assert problem.line == 3
     assert counts(plan) == (0, 2, 1)
+
+
+def test_each_job_that_cannot_be_sent_is_told_with_its_place() -> None:
+    plan = Plan(OrdersApi.PII)
+    first, again, contrary, lacking, last = (
+        make_invoice(**changes)
+        for changes in (
+            {},
+            {},
+            {"invoice_value": 1},
+            {"items": [make_item(item_index=None)], "invoice_number": "NFe2"},
+            {"invoice_number": "NFe3"},
+        )
+    )
+    jobs = [InvoiceJob(order_id="1", invoice=i) for i in (first, again, contrary, lacking, last)]
+
+    told = {problem.line: problem.problem.code for problem in plan.add(jobs, 7)}
+
+    assert told == {9: "conflict", 10: "missing"}
+    assert (plan.planned, plan.invalid, plan.duplicates) == (1, 3, 1)
+    assert [entry.line for entry in plan.entries()] == [11]
+
+
+def test_a_plan_takes_in_nothing_and_goes_on() -> None:
+    plan = Plan(OrdersApi.OMS)
+
+    assert [*plan.add([], 1)] == []
+    assert plan.planned == 0
 
 
 @settings(max_examples=60, deadline=None)

@@ -80,7 +80,7 @@ async def leave_in(stage: Stage, state: State) -> None:
             for record in claim.records:
                 intent = await journal.intend(record, now())
                 await journal.settle(intent, state, since=now())
-            await journal.give_back(claim)
+            journal.give_back(claim)
 
 
 async def kept(stage: Stage) -> list[Record]:

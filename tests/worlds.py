@@ -196,8 +196,7 @@ class World:
         if life.command == "resume":
             return await runner.resume()
         with Plan(self.config.orders_api) as plan:
-            for line, job in enumerate(self.jobs, 1):
-                assert not list(plan.add(job, line))
+            assert not list(plan.add(list(self.jobs), 1))
             return await runner.send(plan)
 
     def _observe(self, event: object) -> None:

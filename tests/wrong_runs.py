@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
 from attrs import evolve
 
@@ -16,17 +17,18 @@ from tests.verdicts import Verdict
 from vtex_invoice_async.errors import (
     JournalFailed,
 )
-from vtex_invoice_async.jobs import job, journal, runner
+from vtex_invoice_async.jobs import job, journal, runner, steps
 from vtex_invoice_async.jobs.events import Moved
-from vtex_invoice_async.jobs.job import Entering, Record, Round, Step, next_step
+from vtex_invoice_async.jobs.job import Changes, Entering, Record, Round, Step, next_step
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.jobs.progress import Progress
 from vtex_invoice_async.jobs.steps import Steps
-from vtex_invoice_async.jobs.store import Table
+from vtex_invoice_async.jobs.store import Table, moved
 from vtex_invoice_async.jobs.summary import Summary
+from vtex_invoice_async.operations import NotifyReady
 from vtex_invoice_async.outcome import State
-from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
+from vtex_invoice_async.vocabulary import InvoiceType
 
 # What a run does next.
 
@@ -73,19 +75,26 @@ def leaves_doubts_to_the_user(patch: pytest.MonkeyPatch) -> None:
 
 @wrong(Verdict.ALTERED, seed=21)
 def reckons_money_in_floats(patch: pytest.MonkeyPatch) -> None:
-    invoice_of = job._invoice
+    def reckoned(invoice: dict[str, Any]) -> dict[str, Any]:
+        value = int(int(invoice["invoiceValue"]) * 1.1 / 1.1 - 1e-9)
+        return {**invoice, "invoiceValue": type(invoice["invoiceValue"])(value)}
 
-    def _invoice(body: bytes, orders_api: OrdersApi) -> Any:
-        invoice = invoice_of(body, orders_api)
-        return evolve(invoice, invoice_value=int(invoice.invoice_value * 1.1 / 1.1 - 1e-9))
-
-    patch.setattr(job, "_invoice", _invoice)
+    _sends(patch, reckoned)
 
 
 @wrong(Verdict.ALTERED, seed=18)
 def leaves_the_items_out(patch: pytest.MonkeyPatch) -> None:
-    invoice_of = job._invoice
-    patch.setattr(job, "_invoice", lambda *a: evolve(invoice_of(*a), items=()))
+    _sends(patch, lambda invoice: {**invoice, "items": []})
+
+
+def _sends(patch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    ready_of = steps._ready
+
+    def _ready(record: Record, **k: Any) -> NotifyReady:
+        ready = ready_of(record, **k)
+        return evolve(ready, content=orjson.dumps(change(orjson.loads(ready.content))))
+
+    patch.setattr(steps, "_ready", _ready)
 
 
 # What is on the disk, and when.
@@ -94,8 +103,8 @@ def leaves_the_items_out(patch: pytest.MonkeyPatch) -> None:
 @wrong(Verdict.DOUBLED, seed=18)
 def sends_before_the_intent_is_on_the_disk(patch: pytest.MonkeyPatch) -> None:
     async def intend(self: Journal, record: Record, now: datetime) -> Record:
-        intent = evolve(record, state=State.IN_DOUBT, since=None, attempts=record.attempts + 1)
-        found: Record = await _unsynced(self, lambda t: journal._replace(t, record, intent))
+        changes = Changes(state=State.IN_DOUBT, since=None, attempts=record.attempts + 1)
+        found: Record = await _unsynced(self, lambda t: moved(record, changes, None, t))
         return found
 
     patch.setattr(Journal, "intend", intend)
@@ -150,8 +159,8 @@ class _Copy:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._table, name)
 
-    def replace(self, old: Record, new: Record) -> Record:
-        return new
+    def change(self, record: Record, changes: Changes) -> Record:
+        return evolve(record, **changes)
 
     def put_run(self, run: object) -> None:
         pass
@@ -165,7 +174,7 @@ def sends_what_a_crash_left_open(patch: pytest.MonkeyPatch) -> None:
         def work(table: Table) -> None:
             for record in journal._every(table, State.IN_DOUBT):
                 if record.since is None:
-                    table.replace(record, evolve(record, state=State.PLANNED))
+                    table.change(record, Changes(state=State.PLANNED))
 
         await self._store.change(work)
         await reopen(self, now, **k)
@@ -202,8 +211,8 @@ def gives_up_everything_in_flight_after_one_error(patch: pytest.MonkeyPatch) -> 
     send, flying = Steps.send, set[asyncio.Task[Any]]()
 
     @functools.wraps(send)
-    async def send_or_give_up(self: Steps, record: Record) -> Record:
-        task = asyncio.ensure_future(send(self, record))
+    async def send_or_give_up(self: Steps, record: Record, **k: Any) -> Record:
+        task = asyncio.ensure_future(send(self, record, **k))
         flying.add(task)
         try:
             sent = await task

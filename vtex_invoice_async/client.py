@@ -31,6 +31,7 @@ from vtex_invoice_async.models import Invoice, Order, Receipt, TrackingInfo, Tra
 from vtex_invoice_async.operations import (
     GetOrder,
     NotifyInvoice,
+    NotifyReady,
     Operation,
     SendTracking,
     StartHandling,
@@ -202,7 +203,7 @@ class VtexInvoiceClient:
 
     async def notify_journaled(
         self,
-        job: InvoiceJob,
+        job: InvoiceJob | NotifyReady,
         *,
         intend: Callable[[], Awaitable[None]],
         orders_api: OrdersApi | None = None,
@@ -212,9 +213,14 @@ class VtexInvoiceClient:
         *intend* is awaited in each attempt, once it has its turn and a connection and before a byte
         of it leaves; what it raises ends the call, and nothing leaves. There is no deadline and
         no look at the order: where VTEX may have acted, `OutcomeUnknown` is raised at once, and its
-        doubt is for `resolve`. Else it raises what `notify_invoice` raises.
+        doubt is for `resolve`. Else it raises what `notify_invoice` raises. Of a job that is ready
+        in its dialect, nothing but its ids is checked again.
         """
-        operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
+        operation: Operation[Receipt] = (
+            job
+            if isinstance(job, NotifyReady)
+            else NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
+        )
         self._caller.check_usable()
         call = self._caller.call(operation, policy=self._bulk_policy, orders_api=orders_api)
         call.intend = intend

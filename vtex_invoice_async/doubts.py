@@ -24,7 +24,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.events import Resolving
 from vtex_invoice_async.models import Order
-from vtex_invoice_async.operations import GetOrder, NotifyInvoice
+from vtex_invoice_async.operations import GetOrder, NotifyInvoice, NotifyReady
 from vtex_invoice_async.protocol import doubt_of
 from vtex_invoice_async.resolve import LOOK_AFTER, Finding, Search, judge
 from vtex_invoice_async.retry import RetryPolicy
@@ -108,9 +108,14 @@ class Doubts:
             return
         operation = call.operation
         order = self._orders.get((call.orders_api, operation.order_id))
-        if order is None or not isinstance(operation, NotifyInvoice):
+        if order is None:
             return
-        number = operation.invoice.invoice_number
+        if isinstance(operation, NotifyReady):
+            number = operation.invoice_number
+        elif isinstance(operation, NotifyInvoice):
+            number = operation.invoice.invoice_number
+        else:
+            return
         doubt = next((doubt for doubt in order.searches if doubt.invoice_number == number), None)
         if doubt is not None:
             told = "an earlier call for this invoice is in doubt, so nothing was sent now"

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from datetime import date
 from typing import ClassVar, Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from vtex_invoice_async import checks
 from vtex_invoice_async.models import (
@@ -25,11 +25,13 @@ from vtex_invoice_async.models import (
     TrackingStatus,
 )
 from vtex_invoice_async.value import Value
+from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = [
     "OPERATIONS",
     "GetOrder",
     "NotifyInvoice",
+    "NotifyReady",
     "Operation",
     "SendTracking",
     "StartHandling",
@@ -118,6 +120,25 @@ class NotifyInvoice(_Recorded):
     def body(self) -> Invoice:
         """Return the invoice."""
         return self.invoice
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class NotifyReady(_Recorded):
+    """Tell VTEX of an invoice whose JSON was made before, from one that was checked as it was made."""
+
+    name = NotifyInvoice.name
+    method = NotifyInvoice.method
+    path = NotifyInvoice.path
+    document_path = NotifyInvoice.document_path
+    conflict_is_final = NotifyInvoice.conflict_is_final
+
+    invoice_number: str
+    type: InvoiceType
+    value: int
+    """Cents."""
+
+    content: bytes = field(repr=False)
+    """What is sent, in the names of the dialect that it is sent in."""
 
 
 # The PII paths have no twins of the two tracking calls: accounts of all dialects use these.

@@ -31,7 +31,7 @@ from vtex_invoice_async.errors import (
     Rejected,
 )
 from vtex_invoice_async.messages import NoReply, Reply, Request
-from vtex_invoice_async.operations import GetOrder, NotifyInvoice, Operation
+from vtex_invoice_async.operations import GetOrder, NotifyInvoice, NotifyReady, Operation
 from vtex_invoice_async.preflight import of_order_id, refusals
 from vtex_invoice_async.shapes import is_path_parameter, is_plain_id
 from vtex_invoice_async.value import Value
@@ -77,13 +77,19 @@ def encode(operation: Operation[R], orders_api: OrdersApi) -> Request:
         problems = (*refusals(invoice, orders_api), *inexpressible(invoice, orders_api))
         if problems:
             raise InvalidInvoice(problems)
-    body = operation.body()
     return Request(
         method=operation.method,
         path=_path(operation, orders_api),
-        body=None if body is None else encode_body(body, orders_api),
+        body=_body(operation, orders_api),
         reply_limit=operation.reply_limit,
     )
+
+
+def _body(operation: Operation[R], orders_api: OrdersApi) -> bytes | None:
+    if isinstance(operation, NotifyReady):
+        return operation.content
+    body = operation.body()
+    return None if body is None else encode_body(body, orders_api)
 
 
 def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
@@ -166,13 +172,19 @@ def is_answer(reply: Reply | NoReply) -> bool:
 
 def doubt_of(operation: Operation[R], orders_api: OrdersApi, since: datetime) -> Doubt | None:
     """Return what to look for on the order; None where the operation is no invoice."""
-    if not isinstance(operation, NotifyInvoice):
+    if isinstance(operation, NotifyReady):
+        named = (operation.invoice_number, operation.type, operation.value)
+    elif isinstance(operation, NotifyInvoice):
+        invoice = operation.invoice
+        named = (invoice.invoice_number, invoice.type, invoice.invoice_value)
+    else:
         return None
+    number, kind, value = named
     return Doubt(
         order_id=operation.order_id,
-        invoice_number=operation.invoice.invoice_number,
-        type=operation.invoice.type,
-        value=operation.invoice.invoice_value,
+        invoice_number=number,
+        type=kind,
+        value=value,
         orders_api=orders_api,
         since=since,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from attrs import evolve
@@ -70,27 +71,30 @@ def _unless_failed(runner: Runner, summary: Summary) -> Summary:
 
 async def _take_in(plan: Plan, jobs: Iterable[InvoiceJob] | AsyncIterable[InvoiceJob]) -> None:
     found: list[Problem] = []
-    place = 0
-    async for job in _each(jobs):
-        place += 1
-        if place % BREATH == 0:
+    first = 1
+    async for some in _in_batches(jobs):
+        if first > 1:
             await asyncio.sleep(0)
-        try:
-            problems = [row.problem for row in plan.add(job, place)]
-        except InvalidInvoice as error:
-            problems = list(error.problems)
-        found += [evolve(p, message=f"of job {place}: {p.message}") for p in problems]
+        rows = sorted(plan.add(some, first), key=lambda row: row.line)
+        found += [evolve(p.problem, message=f"of job {p.line}: {p.problem.message}") for p in rows]
         del found[MOST_PROBLEMS:]
+        first += len(some)
     if found:
         raise InvalidInvoice(found)
 
 
-async def _each(
+async def _in_batches(
     jobs: Iterable[InvoiceJob] | AsyncIterable[InvoiceJob],
-) -> AsyncIterator[InvoiceJob]:
+) -> AsyncIterator[Sequence[InvoiceJob]]:
     if isinstance(jobs, AsyncIterable):
+        batch: list[InvoiceJob] = []
         async for job in jobs:
-            yield job
-    else:
-        for job in jobs:
-            yield job
+            batch.append(job)
+            if len(batch) == BREATH:
+                yield batch
+                batch = []
+        yield batch
+        return
+    left = iter(jobs)
+    while some := list(islice(left, BREATH)):
+        yield some

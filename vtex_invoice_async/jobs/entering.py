@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from attrs import evolve, frozen
 
-from vtex_invoice_async.jobs.job import Entering, Entry, Record, digest, entering
+from vtex_invoice_async.jobs.job import Changes, Entering, Entry, anew, digest, entering
 from vtex_invoice_async.jobs.store import Table
 from vtex_invoice_async.outcome import State
 
 __all__ = ["Entered", "enter"]
 
 MOST_TOLD: Final = 50
+
+PAGE: Final = 64
+"""Entries that are in memory at a time: some hold an XML."""
 
 
 @frozen(kw_only=True)
@@ -30,39 +34,38 @@ class Entered:
 
 def enter(table: Table, entries: Iterable[Entry], run: int) -> Entered:
     """Take entries in, as a *run*'s."""
-    confirmed = refused = 0
-    told: list[tuple[Entry, State]] = []
-    for entry in entries:
-        content = digest(entry.body)
+    tally = _Tally(table, run)
+    found = iter(entries)
+    while page := list(islice(found, PAGE)):
+        # That all are new is likely, and costs one statement to find out.
+        if not table.add(page, run):
+            for entry in page:
+                tally.take(entry)
+    return Entered(already_confirmed=tally.confirmed, refused=tally.refused, told=tuple(tally.told))
+
+
+class _Tally:
+    """What became of entries that were looked for one by one."""
+
+    def __init__(self, table: Table, run: int) -> None:
+        self.confirmed = self.refused = 0
+        self.told: list[tuple[Entry, State]] = []
+        self._table = table
+        self._run = run
+
+    def take(self, entry: Entry) -> None:
+        table, content = self._table, digest(entry.body)
         known = table.find(entry.order_id, entry.invoice_number)
         if known is None:
-            table.add(_planned(entry, content, run))
-            continue
+            table.add([entry], self._run)
+            return
         match entering(known, content):
             case Entering.PLAN:
-                anew = _planned(entry, content, run)
-                table.replace(known, evolve(anew, attempts=known.attempts))
+                table.change(known, anew(entry, content, self._run))
             case Entering.SKIP:
-                confirmed += known.state is State.CONFIRMED
-                table.replace(known, evolve(known, run=run, line=entry.line))
+                self.confirmed += known.state is State.CONFIRMED
+                table.change(known, Changes(run=self._run, line=entry.line))
             case Entering.REFUSE:
-                refused += 1
-                if len(told) < MOST_TOLD:
-                    told.append((evolve(entry, body=b""), known.state))
-    return Entered(already_confirmed=confirmed, refused=refused, told=tuple(told))
-
-
-def _planned(entry: Entry, content: bytes, run: int) -> Record:
-    return Record(
-        seq=0,
-        change=0,
-        run=run,
-        order_id=entry.order_id,
-        invoice_number=entry.invoice_number,
-        type=entry.type,
-        value=entry.value,
-        orders_api=entry.orders_api,
-        line=entry.line,
-        content=content,
-        body=entry.body,
-    )
+                self.refused += 1
+                if len(self.told) < MOST_TOLD:
+                    self.told.append((evolve(entry, body=b""), known.state))

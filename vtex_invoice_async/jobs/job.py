@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, Final, TypedDict
 
 import orjson
-from attrs import field, frozen
+from attrs import field, fields, frozen
 from cattrs.errors import BaseValidationError
 
 from vtex_invoice_async.errors import Doubt, InvalidInvoice
@@ -21,18 +22,24 @@ from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 from vtex_invoice_async.wire import problems_of, row_converter
 
 __all__ = [
+    "AT",
+    "COLUMNS",
     "FINAL",
     "TRANSITIONS",
+    "Changes",
     "Entering",
     "Entry",
     "Facts",
     "Record",
     "Round",
     "Step",
+    "anew",
+    "changed",
     "digest",
     "entering",
     "is_begun",
     "next_step",
+    "values_of",
 ]
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
@@ -103,9 +110,9 @@ class Entry:
         )
 
 
-@frozen(kw_only=True)
+@frozen
 class Record:
-    """An invoice as the journal knows it."""
+    """An invoice as the journal knows it; made by name, or from a row of `COLUMNS`."""
 
     seq: int
     """Its place in the journal: 1, 2, ..."""
@@ -121,10 +128,10 @@ class Record:
     type: InvoiceType
     value: int
     orders_api: OrdersApi
-    line: int | None = None
     content: bytes
     """The digest of its body, which is kept for good."""
 
+    line: int | None = None
     body: bytes | None = field(default=None, repr=False)
     """None once it is confirmed: it may name people."""
 
@@ -173,6 +180,27 @@ class Record:
         )
 
 
+COLUMNS: Final = tuple(attribute.name for attribute in fields(Record))
+"""What a record is made of."""
+
+AT: Final[Mapping[str, int]] = {name: at for at, name in enumerate(COLUMNS)}
+"""Where each of them stands."""
+
+_CHANGE: Final = AT["change"]
+values_of: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*COLUMNS)
+"""What a record is made of, as a row."""
+
+
+def changed(record: Record, change: int, changes: Changes) -> list[Any]:
+    """Return, as a row, what *changes* make of a record: the journal's change of that number."""
+    # What `evolve` does, in a third of the time: a run makes two for each invoice.
+    values = list(values_of(record))
+    values[_CHANGE] = change
+    for name, value in changes.items():
+        values[AT[name]] = value
+    return values
+
+
 def _invoice(body: bytes, orders_api: OrdersApi) -> Invoice:
     try:
         return row_converter(orders_api).structure(orjson.loads(body), Invoice)
@@ -192,6 +220,42 @@ class Facts(TypedDict, total=False):
     confirmed_by: str | None
     receipt: str | None
     date: str | None
+
+
+class Changes(Facts, total=False):
+    """What becomes otherwise in a record."""
+
+    run: int
+    line: int | None
+    type: InvoiceType
+    value: int
+    orders_api: OrdersApi
+    content: bytes
+    body: bytes | None
+    state: State
+    attempts: int
+
+
+def anew(entry: Entry, content: bytes, run: int) -> Changes:
+    """Return what planning an entry anew changes in the record that is there: all but its attempts."""
+    return Changes(
+        run=run,
+        type=entry.type,
+        value=entry.value,
+        orders_api=entry.orders_api,
+        line=entry.line,
+        content=content,
+        body=entry.body,
+        state=State.PLANNED,
+        resent=False,
+        since=None,
+        status=None,
+        code=None,
+        message=None,
+        confirmed_by=None,
+        receipt=None,
+        date=None,
+    )
 
 
 class Entering(Enum):

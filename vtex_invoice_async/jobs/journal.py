@@ -7,8 +7,9 @@ sent again.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -21,7 +22,7 @@ from collections.abc import (
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Any, Final, Self, Unpack, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -31,15 +32,9 @@ from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import JournalBusy, JournalError, JournalMismatch
 from vtex_invoice_async.jobs.clock import agree
 from vtex_invoice_async.jobs.entering import Entered, enter
-from vtex_invoice_async.jobs.job import (
-    TRANSITIONS,
-    Entry,
-    Facts,
-    Record,
-    is_begun,
-)
+from vtex_invoice_async.jobs.job import Changes, Entry, Facts, Record, is_begun
 from vtex_invoice_async.jobs.sqlite import SqliteStore
-from vtex_invoice_async.jobs.store import Header, RunRecord, Store, Table
+from vtex_invoice_async.jobs.store import Header, Lease, RunRecord, Store, Table
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
@@ -97,6 +92,9 @@ class Journal:
         self._holder = uuid4().hex
         self._claimed: set[str] = set()
         """Used by the store's own thread, if it has one, and nowhere else."""
+        self._over: deque[str] = deque()
+        """Orders that are to be given back, by whoever comes first."""
+        self._is_giving_back = False
         self._is_running = False
         self._running: RunRecord | None = None
 
@@ -123,6 +121,9 @@ class Journal:
 
     async def __aenter__(self) -> Self:
         await self._store.open()
+        # Where a disk failed, the last ones may never have been given back.
+        self._over.clear()
+        self._is_giving_back = False
         try:
             await self._check_header()
         except BaseException:
@@ -223,11 +224,11 @@ class Journal:
                     if not table.lease(record.order_id, self._holder, now + LEASE, now):
                         continue  # somebody is at work on it
                     if state is not State.IN_DOUBT:
-                        table.replace(record, evolve(record, state=State.PLANNED))
+                        table.change(record, Changes(state=State.PLANNED))
                     elif record.since is None:
-                        table.replace(record, evolve(record, since=now, resent=False))
+                        table.change(record, Changes(since=now, resent=False))
                     elif not is_dated:
-                        table.replace(record, evolve(record, since=now))
+                        table.change(record, Changes(since=now))
                     table.give_back(record.order_id, self._holder)
 
         await self._store.change(work)
@@ -251,28 +252,35 @@ class Journal:
     def _claim(
         self, table: Table, where: tuple[State, int | None, int], now: datetime
     ) -> Sequence[Claim]:
-        claims: list[Claim] = []
         state, run, after = where
-        while not claims and (places := table.orders(state, run, after, AT_ONCE)):
+        until = now + LEASE
+        while places := table.orders(state, run, after, AT_ONCE):
+            after = places[-1][0]
+            mine: dict[str, int] = {}
             for at, order_id in places:
-                after = at
-                if order_id in self._claimed or not table.lease(
-                    order_id, self._holder, now + LEASE, now
+                if order_id not in self._claimed and table.lease(
+                    order_id, self._holder, until, now
                 ):
-                    continue
-                self._claimed.add(order_id)
-                records = sorted(table.of_order(order_id), key=_place)
-                claims.append(Claim(order_id=order_id, at=at, records=tuple(records)))
-        return claims
+                    self._claimed.add(order_id)
+                    mine[order_id] = at
+            if mine:
+                return _claims(mine, table.of_orders(mine))
+        return ()
 
-    async def give_back(self, claim: Claim) -> None:
-        """End a claim."""
+    def give_back(self, claim: Claim) -> None:
+        """End a claim; that counts for whatever is asked for later."""
+        self._over.append(claim.order_id)
+        if not self._is_giving_back:
+            self._is_giving_back = True
+            self._store.soon(self._give_back)
 
-        def work(table: Table) -> None:
-            self._claimed.discard(claim.order_id)
-            table.give_back(claim.order_id, self._holder)
-
-        await self._store.read(work)
+    def _give_back(self, table: Table) -> None:
+        # In this order: what comes in meanwhile is given back now, or the next time.
+        self._is_giving_back = False
+        while self._over:
+            order_id = self._over.popleft()
+            self._claimed.discard(order_id)
+            table.give_back(order_id, self._holder)
 
     async def give_back_all(self) -> None:
         """End all claims that were not given back."""
@@ -284,32 +292,30 @@ class Journal:
 
         await self._store.read(work)
 
-    async def intend(self, record: Record, now: datetime) -> Record:
-        """Write down that an attempt begins; once this returns it may be made.
+    def intend(self, record: Record, now: datetime) -> asyncio.Future[Record]:
+        """Write down that an attempt begins; once this ends it may be made.
 
-        Raises `JournalBusy` where somebody else has taken the order over: it must not be made.
+        It is written, and holds, whoever stops waiting for it. Ends with `JournalBusy` where somebody
+        else has taken the order over: it must not be made.
         """
-        intent = evolve(
-            record,
-            state=State.IN_DOUBT,
-            since=None,
-            attempts=record.attempts + 1,
-            resent=record.resent or record.state is State.ABSENT,
-        )
+        changes = Changes(state=State.IN_DOUBT, attempts=record.attempts + 1)
+        if record.since is not None:
+            changes["since"] = None
+        if record.state is State.ABSENT:
+            changes["resent"] = True
+        lease = Lease(self._holder, now + LEASE, now)
+        return self._store.move(record, changes, lease)
 
-        def work(table: Table) -> Record:
-            if not table.lease(record.order_id, self._holder, now + LEASE, now):
-                raise _taken_over(record)
-            return _replace(table, record, intent)
-
-        return await self._store.change(work)
-
-    async def settle(self, record: Record, state: State, **facts: Unpack[Facts]) -> Record:
+    def settle(
+        self, record: Record, state: State, **facts: Unpack[Facts]
+    ) -> asyncio.Future[Record]:
         """Write down how it stands with an invoice, and *facts* as the record names them."""
-        # What names people is kept as long as it may have to be sent.
-        kept = None if state is State.CONFIRMED else record.body
-        settled = evolve(record, state=state, body=kept, **facts)
-        return await self._store.change(lambda table: _replace(table, record, settled))
+        changes = Changes(state=state)
+        if state is State.CONFIRMED:
+            # What names people is kept as long as it may have to be sent.
+            changes["body"] = None
+        changes.update(cast("Changes", facts))
+        return self._store.move(record, changes)
 
     async def counts(self, run: int | None = None) -> Counter[State]:
         """Count the invoices of a run, or all, by state."""
@@ -327,7 +333,7 @@ class Journal:
 
     async def begun(self, order_id: str) -> frozenset[str]:
         """Return the numbers of an order's invoices that VTEX has, may have or may show."""
-        records = await self._store.read(lambda table: table.of_order(order_id))
+        records = await self._store.read(lambda table: table.of_orders([order_id]))
         return frozenset(record.invoice_number for record in records if is_begun(record))
 
     async def runs(self, most: int) -> Sequence[RunRecord]:
@@ -352,6 +358,17 @@ def _place(record: Record) -> tuple[int, int]:
     return _PLACES[record.type], record.seq
 
 
+def _claims(places: Mapping[str, int], records: Iterable[Record]) -> Sequence[Claim]:
+    """Return what was claimed, each at its place, with its records."""
+    of_order: dict[str, list[Record]] = {order_id: [] for order_id in places}
+    for record in records:
+        of_order[record.order_id].append(record)
+    return [
+        Claim(order_id=order_id, at=places[order_id], records=tuple(sorted(found, key=_place)))
+        for order_id, found in of_order.items()
+    ]
+
+
 def _page(table: Table, state: State | None, after: int) -> Sequence[Record]:
     return table.records(state, after, AT_ONCE)
 
@@ -361,16 +378,3 @@ def _every(table: Table, state: State) -> Iterable[Record]:
     while found := table.records(state, after, AT_ONCE):
         after = found[-1].seq
         yield from found
-
-
-def _replace(table: Table, old: Record, new: Record) -> Record:
-    if new.state not in TRANSITIONS[old.state]:
-        raise JournalError(f"invoice {old.invoice_number} is {old.state}: not to be {new.state}")
-    replaced = table.replace(old, new)
-    if replaced is None:
-        raise _taken_over(old)
-    return replaced
-
-
-def _taken_over(record: Record) -> JournalBusy:
-    return JournalBusy(f"another worker has taken over order {record.order_id}")

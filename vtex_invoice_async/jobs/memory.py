@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import TypeVar
 
 from attrs import define, evolve, field
 
 from vtex_invoice_async.errors import JournalFailed
-from vtex_invoice_async.jobs.job import Record
-from vtex_invoice_async.jobs.store import Header, Leases, RunRecord, Table
+from vtex_invoice_async.jobs.job import Changes, Entry, Record, changed, digest
+from vtex_invoice_async.jobs.store import Header, Lease, Leases, RunRecord, Table, moved
 from vtex_invoice_async.outcome import State
 
 __all__ = ["Content", "MemoryStore"]
@@ -78,9 +80,19 @@ class MemoryStore:
             self.synced = draft
         return result
 
+    def move(
+        self, record: Record, changes: Changes, lease: Lease | None = None
+    ) -> asyncio.Future[Record]:
+        """Change a record and sync it."""
+        return asyncio.ensure_future(self.change(partial(moved, record, changes, lease)))
+
     async def read(self, work: Callable[[Table], T]) -> T:
         """Do *work*."""
         return work(_Table(self._latest, self._leases))
+
+    def soon(self, work: Callable[[Table], None]) -> None:
+        """Do *work* at once."""
+        work(_Table(self._latest, self._leases))
 
 
 class _Table:
@@ -96,25 +108,30 @@ class _Table:
         self._content.header = header
 
     def find(self, order_id: str, invoice_number: str) -> Record | None:
-        found = (r for r in self.of_order(order_id) if r.invoice_number == invoice_number)
+        found = (r for r in self.of_orders([order_id]) if r.invoice_number == invoice_number)
         return next(found, None)
 
-    def of_order(self, order_id: str) -> Sequence[Record]:
-        return [record for record in self._content.records.values() if record.order_id == order_id]
+    def of_orders(self, order_ids: Collection[str]) -> Sequence[Record]:
+        every = self._content.records.values()
+        return [record for record in every if record.order_id in order_ids]
 
-    def add(self, record: Record) -> None:
-        self._put(record, len(self._content.records) + 1)
+    def add(self, entries: Sequence[Entry], run: int) -> bool:
+        known = {(r.order_id, r.invoice_number) for r in self._content.records.values()}
+        if any((entry.order_id, entry.invoice_number) in known for entry in entries):
+            return False
+        for entry in entries:
+            self._content.changes += 1
+            seq = len(self._content.records) + 1
+            self._content.records[seq] = _planned(entry, run, seq, self._content.changes)
+        return True
 
-    def replace(self, old: Record, new: Record) -> Record | None:
-        if self._content.records[old.seq].change != old.change:
+    def change(self, record: Record, changes: Changes) -> Record | None:
+        if self._content.records[record.seq].change != record.change:
             return None
-        return self._put(new, old.seq)
-
-    def _put(self, record: Record, seq: int) -> Record:
         self._content.changes += 1
-        record = evolve(record, seq=seq, change=self._content.changes)
-        self._content.records[seq] = record
-        return record
+        found = Record(*changed(record, self._content.changes, changes))
+        self._content.records[record.seq] = found
+        return found
 
     def orders(
         self, state: State, run: int | None, after: int, most: int
@@ -135,3 +152,19 @@ class _Table:
 
     def runs(self, most: int) -> Sequence[RunRecord]:
         return sorted(self._content.runs.values(), key=lambda run: -run.id)[:most]
+
+
+def _planned(entry: Entry, run: int, seq: int, change: int) -> Record:
+    return Record(
+        seq=seq,
+        change=change,
+        run=run,
+        order_id=entry.order_id,
+        invoice_number=entry.invoice_number,
+        type=entry.type,
+        value=entry.value,
+        orders_api=entry.orders_api,
+        line=entry.line,
+        content=digest(entry.body),
+        body=entry.body,
+    )

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import orjson
 from attrs import evolve, frozen
 
-from vtex_invoice_async.errors import Problem
+from vtex_invoice_async.errors import InvalidInvoice, Problem
 from vtex_invoice_async.jobs.job import Entry, digest
 from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
 from vtex_invoice_async.outcome import InvoiceJob
@@ -132,11 +132,37 @@ class Plan:
             yield from self._beside_strays()
         yield from self._numbers_twice()
 
-    def add(self, job: InvoiceJob, line: int) -> Iterator[RowProblem]:
-        """Take in a job that comes from no file; yield why it cannot be sent."""
-        key = f"{job.order_id}\0{job.invoice.invoice_number}".encode()
-        entry = Entry.of(job, self.orders_api, line)
-        yield from self._enter(_Place(line=line), key, entry)
+    def add(self, jobs: Sequence[InvoiceJob], first: int) -> Iterator[RowProblem]:
+        """Take in jobs that come from no file, and count on from *first*; yield why some cannot be sent."""
+        entries: dict[int, Entry] = {}
+        for line, job in enumerate(jobs, first):
+            try:
+                entries[line] = Entry.of(job, self.orders_api, line)
+            except InvalidInvoice as error:
+                self.invalid += 1
+                for problem in error.problems:
+                    yield RowProblem(file=None, line=line, column=1, problem=problem)
+        rows = [(line, digest(_key(entry)), *_row(entry)) for line, entry in entries.items()]
+        if not rows:
+            return
+        added = self._database.executemany(
+            f"INSERT INTO entry (seq, key, {_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            " ON CONFLICT (key) DO NOTHING",
+            rows,
+        )
+        self.planned += added.rowcount
+        if added.rowcount < len(rows):
+            yield from self._repeated(entries)
+
+    def _repeated(self, entries: Mapping[int, Entry]) -> Iterator[RowProblem]:
+        """Compare those of *entries* that were not kept with those that were, one by one."""
+        rows = self._database.execute(
+            "SELECT seq FROM entry WHERE seq BETWEEN ? AND ?", (min(entries), max(entries))
+        )
+        kept = {seq for (seq,) in rows}
+        for line, entry in entries.items():
+            if line not in kept:
+                yield from self._enter(_Place(line=line), _key(entry), entry)
 
     def entries(self) -> Iterator[Entry]:
         """Yield each sound invoice once, in the order of the source."""
@@ -225,18 +251,14 @@ class Plan:
         self, place: Row | BadRow | _Place, key: bytes, entry: Entry | None
     ) -> Iterator[RowProblem]:
         """Keep an entry under its invoice; two that differ spoil each other."""
-        values = (
-            (None,) * 5
-            if entry is None
-            else (entry.order_id, entry.invoice_number, entry.type, entry.value, entry.body)
-        )
+        values = (place.line, *(None,) * 5) if entry is None else _row(entry)
         by_sku, places = (
             (place.by_sku, orjson.dumps(place.places)) if isinstance(place, Row) else (False, None)
         )
         added = self._database.execute(
             f"INSERT INTO entry (file, line_in_file, key, by_sku, places, {_ENTRY})"  # noqa: S608
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-            (place.file, place.line_in_file, digest(key), by_sku, places, place.line, *values),
+            (place.file, place.line_in_file, digest(key), by_sku, places, *values),
         )
         if added.rowcount:
             self.planned += entry is not None
@@ -304,6 +326,17 @@ def _named(file: str | None, line: int, seen_from: str | None, *, is_alone: bool
     if is_alone and file is not None:
         return file
     return f"line {line}" if file == seen_from else f"{file}:{line}"
+
+
+def _key(entry: Entry) -> bytes:
+    return f"{entry.order_id}\0{entry.invoice_number}".encode()
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    """Return an entry as the columns of `_ENTRY`."""
+    # SQLite takes plain text faster than an enum.
+    kind = entry.type.value
+    return (entry.line, entry.order_id, entry.invoice_number, kind, entry.value, entry.body)
 
 
 def _refused(told: RowProblem) -> RowProblem:

@@ -35,6 +35,9 @@ SEARCHES: Final = 1_024
 """Orders that the second round works on at once: most of them only wait."""
 
 
+_UNKNOWN: Final = frozenset({State.IN_DOUBT, State.ABSENT})
+
+
 class _OverError(Exception):
     """The run was stopped before it began."""
 
@@ -50,9 +53,9 @@ class _Story:
     at: int = 0
 
     def __attrs_post_init__(self) -> None:
-        unknown = {State.IN_DOUBT, State.ABSENT}
-        every = range(len(self.records))
-        self.visits = [at for at in every if self.records[at].state in unknown] + [*every]
+        every = [*range(len(self.records))]
+        unknown = [at for at in every if self.records[at].state in _UNKNOWN]
+        self.visits = unknown + every
 
 
 class Runner:
@@ -231,29 +234,26 @@ class Runner:
         else:
             self.progress.hear()
 
-    async def _serve(self, claim: Claim) -> Later[None] | None:
+    def _serve(self, claim: Claim) -> Awaitable[Later[None] | None]:
         """Send what an order has to be sent; leave the waiting to an errand."""
-        story = _Story(claim, list(claim.records))
-        if await self._take_on(story, may_wait=False):
-            return None
-        return Later(partial(self._wait_out, story))
+        return self._take_on(_Story(claim, list(claim.records)), may_wait=False)
 
     async def _wait_out(self, story: _Story) -> None:
         await self._take_on(story, may_wait=True)
 
-    async def _take_on(self, story: _Story, *, may_wait: bool) -> bool:
-        """Take the invoices of an order on; False where the next step is one that may not be taken."""
+    async def _take_on(self, story: _Story, *, may_wait: bool) -> Later[None] | None:
+        """Take the invoices of an order on; leave for later what may not be waited for."""
         try:
-            is_done = await self._advance(story, may_wait=may_wait)
-            if is_done:
-                await self._journal.give_back(story.claim)
+            if not await self._advance(story, may_wait=may_wait):
+                return Later(partial(self._wait_out, story))
+            self._journal.give_back(story.claim)
         except Exception as error:
             self._fail(error)
             # Others need not wait out their doubts before it is told.
             told = str(error) if isinstance(error, JournalError) else type(error).__name__
             self._stop(f"The run cannot go on: {told}", for_good=True)
             raise
-        return is_done
+        return None
 
     async def _advance(self, story: _Story, *, may_wait: bool) -> bool:
         while story.at < len(story.visits) and not self.progress.is_over:
@@ -264,7 +264,9 @@ class Runner:
                 return False
             match step:
                 case Step.SEND:
-                    taken = await self._steps.send(record)
+                    # What a run sends of its own plan was checked as it was planned.
+                    is_checked = self._scope is not None
+                    taken = await self._steps.send(record, is_checked=is_checked)
                 case Step.RESOLVE:
                     patience = None if self._round.is_last else self._patience
                     taken = await self._steps.resolve(record, patience)
@@ -273,7 +275,7 @@ class Runner:
                 case Step.DONE | Step.WAIT:
                     taken = record
             story.records[place] = taken
-            story.at += taken is record
+            story.at += taken is record or taken.state in FINAL
         return True
 
     def _step(self, record: Record, story: _Story) -> Step:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import islice
-from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import orjson
-from attrs import evolve, fields
 
 from vtex_invoice_async.errors import JournalDamaged
-from vtex_invoice_async.jobs.job import Record, digest
+from vtex_invoice_async.jobs.job import AT, COLUMNS, Changes, Entry, Record, changed, digest
 from vtex_invoice_async.jobs.store import Header, Leases, RunRecord
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
@@ -68,26 +67,33 @@ CREATE UNIQUE INDEX invoice_key ON invoice (order_id, invoice_number);
 CREATE INDEX invoice_state ON invoice (state, seq);
 """
 
-COLUMNS: Final = tuple(attribute.name for attribute in fields(Record))
-_BODY: Final = COLUMNS.index("body")
-_CONTENT: Final = COLUMNS.index("content")
-_CHANGE: Final = COLUMNS.index("change")
-_SEQ: Final = COLUMNS.index("seq")
-_SINCE: Final = COLUMNS.index("since")
-_RESENT: Final = COLUMNS.index("resent")
-_ENUMS: Final = tuple(COLUMNS.index(name) for name in ("type", "orders_api", "state"))
-_FIELDS: Final = attrgetter(*COLUMNS)
+_BODY: Final = AT["body"]
+_CONTENT: Final = AT["content"]
+_LINE: Final = AT["line"]
+_TYPE: Final = AT["type"]
+_API: Final = AT["orders_api"]
+_STATE: Final = AT["state"]
+_RESENT: Final = AT["resent"]
+_SINCE: Final = AT["since"]
 _ALL: Final = ", ".join((*COLUMNS, "digest"))
 _SELECT: Final = f"SELECT {_ALL} FROM invoice"  # noqa: S608  made of our own names, as all of these
-_INSERT: Final = f"INSERT INTO invoice ({_ALL}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608
-# What names an invoice stays as it is: to set it, if to the same, writes its index anew.
-_SET: Final = tuple(
-    n for n in (*COLUMNS, "digest") if n not in {"seq", "order_id", "invoice_number"}
+_INSERT: Final = (
+    f"INSERT INTO invoice ({_ALL}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608
+    " ON CONFLICT (order_id, invoice_number) DO NOTHING"
 )
-_CHANGED: Final = itemgetter(*map((*COLUMNS, "digest").index, _SET))
-_UPDATE: Final = (
-    f"UPDATE invoice SET {', '.join(f'{name} = ?' for name in _SET)} WHERE seq = ? AND change = ?"  # noqa: S608
-)
+# SQLite takes plain text faster than an enum.
+_TEXT: Final = {word: str(word) for kind in (InvoiceType, OrdersApi, State) for word in kind}
+_TYPES: Final = {str(kind): kind for kind in InvoiceType}
+_DIALECTS: Final = {str(orders_api): orders_api for orders_api in OrdersApi}
+_STATES: Final = {str(state): state for state in State}
+_PLANNED: Final = str(State.PLANNED)
+
+
+@cache
+def _update(names: tuple[str, ...]) -> str:
+    """Return how columns of a row are changed: what names its invoice never is."""
+    given = ", ".join(f"{name} = ?" for name in (*names, "change", "digest"))
+    return f"UPDATE invoice SET {given} WHERE seq = ? AND change = ?"  # noqa: S608
 
 
 class SqliteTable(Leases):
@@ -128,19 +134,34 @@ class SqliteTable(Leases):
         row = self._connection.execute(where, (order_id, invoice_number)).fetchone()
         return None if row is None else _record(row)
 
-    def of_order(self, order_id: str) -> Sequence[Record]:
-        rows = self._connection.execute(f"{_SELECT} WHERE order_id = ? ORDER BY seq", (order_id,))
+    def of_orders(self, order_ids: Collection[str]) -> Sequence[Record]:
+        which = "order_id IN (SELECT value FROM json_each(?))"
+        rows = self._connection.execute(
+            f"{_SELECT} WHERE {which} ORDER BY seq", (orjson.dumps([*order_ids]).decode(),)
+        )
         return [_record(row) for row in rows]
 
-    def add(self, record: Record) -> None:
-        self.last_seq += 1
-        self.last_change += 1
-        values = _values(evolve(record, seq=self.last_seq, change=self.last_change))
-        self._connection.execute(_INSERT, values)
+    def add(self, entries: Sequence[Entry], run: int) -> bool:
+        seq, change = self.last_seq, self.last_change
+        rows = [_planned(e, run, seq + n, change + n) for n, e in enumerate(entries, 1)]
+        self._connection.execute("SAVEPOINT adding")
+        is_new = self._connection.executemany(_INSERT, rows).rowcount == len(rows)
+        if is_new:
+            self.last_seq, self.last_change = seq + len(rows), change + len(rows)
+        else:
+            self._connection.execute("ROLLBACK TO adding")
+        self._connection.execute("RELEASE adding")
+        return is_new
 
-    def replace(self, old: Record, new: Record) -> Record | None:
-        new = evolve(new, seq=old.seq, change=self.last_change + 1)
-        done = self._connection.execute(_UPDATE, (*_CHANGED(_values(new)), old.seq, old.change))
+    def change(self, record: Record, changes: Changes) -> Record | None:
+        values = changed(record, self.last_change + 1, changes)
+        new = Record(*values)
+        sealed = _digest(_as_text(values))
+        names = tuple(changes)
+        row = [values[AT[name]] for name in names]
+        done = self._connection.execute(
+            _update(names), (*row, new.change, sealed, record.seq, record.change)
+        )
         if done.rowcount != 1:
             return None
         self.last_change += 1
@@ -224,49 +245,52 @@ def _run(row: Sequence[Any]) -> RunRecord:
     )
 
 
-def _values(record: Record) -> tuple[Value, ...]:
-    """Return a record as a row, with its digest."""
-    values: list[Value] = list(_FIELDS(record))
-    for at in _ENUMS:
-        values[at] = str(values[at])
-    values[_RESENT] = int(record.resent)
-    values[_SINCE] = None if record.since is None else record.since.isoformat()
+def _planned(entry: Entry, run: int, seq: int, change: int) -> tuple[Value, ...]:
+    """Return an entry as a new row, with its digest; in the order of the columns."""
+    values: list[Value] = [
+        *(seq, change, run, entry.order_id, entry.invoice_number, _TEXT[entry.type], entry.value),
+        *(_TEXT[entry.orders_api], digest(entry.body), entry.line, entry.body),
+        *(_PLANNED, 0, 0, None, None, None, None, None, None, None),
+    ]
     return (*values, _digest(values))
+
+
+def _as_text(values: list[Any]) -> list[Any]:
+    """Write what a record is made of as SQLite keeps it, in place."""
+    values[_TYPE] = _TEXT[values[_TYPE]]
+    values[_API] = _TEXT[values[_API]]
+    values[_STATE] = _TEXT[values[_STATE]]
+    values[_RESENT] = int(values[_RESENT])
+    if values[_SINCE] is not None:
+        values[_SINCE] = values[_SINCE].isoformat()
+    return values
 
 
 def _digest(values: Sequence[Value]) -> bytes:
     # The body has a digest of its own, in `content`; of a body only that it is there counts here.
-    seen = [*values[:_CONTENT], *values[_BODY + 1 :], values[_BODY] is None]
-    content = values[_CONTENT]
+    content, body = values[_CONTENT], values[_BODY]
     assert isinstance(content, bytes)  # noqa: S101  for the type checker
+    seen = (*values[:_CONTENT], values[_LINE], *values[_BODY + 1 :], body is None)
     return digest(orjson.dumps(seen) + content)
 
 
-def _record(row: Sequence[Value]) -> Record:
+def _record(row: Sequence[Any]) -> Record:
     """Return the record of a row; raise `JournalDamaged` where it is not what was written."""
-    *values, kept = row
+    values = list(row)
+    kept = values.pop()
     try:
         body, content = values[_BODY], values[_CONTENT]
         if _digest(values) == kept and (not isinstance(body, bytes) or digest(body) == content):
-            return _structured(values)
-    except (ValueError, TypeError, AssertionError):
+            values[_TYPE] = _TYPES[values[_TYPE]]
+            values[_API] = _DIALECTS[values[_API]]
+            values[_STATE] = _STATES[values[_STATE]]
+            values[_RESENT] = bool(values[_RESENT])
+            if values[_SINCE] is not None:
+                values[_SINCE] = datetime.fromisoformat(values[_SINCE])
+            return Record(*values)
+    except (ValueError, TypeError, KeyError, AssertionError):
         pass
-    raise _altered(f"row {values[_SEQ]!r}")
-
-
-def _structured(values: Sequence[Any]) -> Record:
-    found = dict(zip(COLUMNS, values, strict=True))
-    since = found["since"]
-    return Record(
-        **{
-            **found,
-            "type": InvoiceType(found["type"]),
-            "orders_api": OrdersApi(found["orders_api"]),
-            "state": State(found["state"]),
-            "resent": bool(found["resent"]),
-            "since": None if since is None else datetime.fromisoformat(since),
-        }
-    )
+    raise _altered(f"row {row[0]!r}")
 
 
 def _altered(name: str) -> JournalDamaged:

@@ -5,11 +5,13 @@ A change is on disk when it is told to be (WAL, `synchronous=FULL`).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,9 +22,10 @@ from vtex_invoice_async.errors import (
     JournalTooNew,
     printable,
 )
+from vtex_invoice_async.jobs.job import Changes, Record
 from vtex_invoice_async.jobs.lock import Lock
 from vtex_invoice_async.jobs.sql import SCHEMA, SqliteTable
-from vtex_invoice_async.jobs.store import Table
+from vtex_invoice_async.jobs.store import Lease, Table, moved
 from vtex_invoice_async.jobs.writer import Writer
 
 __all__ = ["SqliteStore", "lock_of"]
@@ -90,13 +93,26 @@ class SqliteStore:
 
     async def change(self, work: Callable[[Table], T]) -> T:
         """Do *work* and sync it, with what else is waiting to be synced."""
-        if self._reads_only:
-            raise JournalError(f"{self.name} was opened for reading; use `Journal.open`")
-        return await self._writing().ask(work, changes=True)
+        return await self._changing().ask(work, changes=True)
+
+    def move(
+        self, record: Record, changes: Changes, lease: Lease | None = None
+    ) -> asyncio.Future[Record]:
+        """Change a record and sync it, with what else is waiting to be synced."""
+        return self._changing().move(partial(moved, record, changes, lease))
 
     async def read(self, work: Callable[[Table], T]) -> T:
         """Do *work*, after what was asked for before."""
         return await self._writing().ask(work, changes=False)
+
+    def soon(self, work: Callable[[Table], None]) -> None:
+        """Do *work* before what is asked for next."""
+        self._writing().soon(work)
+
+    def _changing(self) -> Writer:
+        if self._reads_only:
+            raise JournalError(f"{self.name} was opened for reading; use `Journal.open`")
+        return self._writing()
 
     def _writing(self) -> Writer:
         if self._writer is None:

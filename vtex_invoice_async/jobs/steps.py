@@ -27,7 +27,9 @@ from vtex_invoice_async.jobs.job import Facts, Record
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.progress import Progress
 from vtex_invoice_async.models import Receipt
+from vtex_invoice_async.operations import NotifyInvoice, NotifyReady
 from vtex_invoice_async.outcome import State, state_of
+from vtex_invoice_async.protocol import encode
 from vtex_invoice_async.vocabulary import InvoiceType
 
 __all__ = ["Steps"]
@@ -66,45 +68,41 @@ class Steps:
         """Places of those that VTEX refused when they were sent once more."""
         self._searches: set[asyncio.Task[Receipt]] = set()
 
-    async def send(self, record: Record) -> Record:
-        """Send an invoice, and return it as it is then; as it was where it did not begin."""
-        latest = record
-        writing: asyncio.Future[Record] | None = None
+    async def send(self, record: Record, *, is_checked: bool = False) -> Record:
+        """Send an invoice, and return it as it is then; as it was where it did not begin.
 
-        async def intend() -> None:
-            nonlocal latest, writing
-            if writing is not None:
-                latest = await asyncio.shield(writing)
-            pause = LONGEST_PAUSE
-            while pause >= LONGEST_PAUSE:
-                if self._progress.sends_are_over:
-                    raise ConfigError("the run has stopped")
-                asked = self._client.now()
-                writing = asyncio.ensure_future(self._intend(latest, asked))
-                # An attempt that loses patience here is over, and what is written is written.
-                latest = await asyncio.shield(writing)
-                # Who slept meanwhile looks again before a byte leaves.
-                pause = self._client.now() - asked
-
+        One that *is_checked* came in with this run, and is not checked against the rules again.
+        """
+        intents = _Intents(self, record)
         try:
+            ready = _ready(record, is_checked=is_checked)
             receipt = await self._client.notify_journaled(
-                record.job, intend=intend, orders_api=record.orders_api
+                ready, intend=intents.begin, orders_api=record.orders_api
             )
         except (CallError, ConfigError) as error:
-            if writing is not None:
-                latest = await writing
+            latest = await intents.latest()
             self._learn(error)
             return await self._failed(record, latest, error)
         except InvalidInvoice as error:
             return await self._refused_here(record, error)
         self._progress.hear()
-        return await self._confirm(latest, receipt)
+        return await self._confirm(await intents.latest(), receipt)
 
-    async def _intend(self, record: Record, now: datetime) -> Record:
-        intended = await self._journal.intend(record, now)
-        self._progress.move(record.state, intended.state)
-        self._progress.in_flight += not _is_in_flight(record)
-        return intended
+    def intend(self, record: Record) -> tuple[datetime, asyncio.Future[Record]]:
+        """Have an intent written down; return when that was asked, and what ends once it is."""
+        if self._progress.sends_are_over:
+            raise ConfigError("the run has stopped")
+        asked = self._client.now()
+        return asked, asyncio.ensure_future(self._journal.intend(record, asked))
+
+    def count_intent(self, before: Record) -> None:
+        """Count an invoice that is on its way now."""
+        self._progress.move(before.state, State.IN_DOUBT)
+        self._progress.in_flight += not _is_in_flight(before)
+
+    def has_slept(self, asked: datetime) -> bool:
+        """Whether the computer has, since that time: who did looks again before a byte leaves."""
+        return self._client.now() - asked >= LONGEST_PAUSE
 
     async def _refused_here(self, record: Record, error: InvalidInvoice) -> Record:
         """Write down why an invoice was not begun: an earlier version took what is refused now."""
@@ -229,6 +227,63 @@ class Steps:
         """Look for nothing any more: what is in doubt stays so."""
         for search in self._searches:
             search.cancel()
+
+
+class _Intents:
+    """The intents of the attempts of one call, and the invoice as the last of them left it."""
+
+    __slots__ = ("_is_written", "_record", "_steps", "_waiter", "_writing")
+
+    def __init__(self, steps: Steps, record: Record) -> None:
+        self._steps = steps
+        self._record = record
+        self._writing: asyncio.Future[Record] | None = None
+        self._is_written = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def latest(self) -> Record:
+        """Return the invoice as it is on disk, once it is there."""
+        if self._writing is None:
+            return self._record
+        if not self._is_written:
+            # An attempt that loses patience here is over, and what is written is written.
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._writing.result()
+
+    async def begin(self) -> None:
+        """Have an attempt written down, as an *intend* of the client's."""
+        while True:
+            if self._writing is not None:
+                self._record = await self.latest()
+            asked, self._writing = self._steps.intend(self._record)
+            self._is_written = False
+            self._writing.add_done_callback(self._end)
+            await self.latest()
+            if not self._steps.has_slept(asked):
+                return
+
+    def _end(self, writing: asyncio.Future[Record]) -> None:
+        """Count what was written, whoever waits for it, and tell who does."""
+        self._is_written = True
+        if not writing.cancelled() and writing.exception() is None:
+            self._steps.count_intent(self._record)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _ready(record: Record, *, is_checked: bool) -> NotifyReady:
+    """Return what is to be sent; raise `InvalidInvoice` where it is not taken any more."""
+    if not is_checked:
+        job = record.job
+        encode(NotifyInvoice(order_id=job.order_id, invoice=job.invoice), record.orders_api)
+    return NotifyReady(
+        order_id=record.order_id,
+        invoice_number=record.invoice_number,
+        type=record.type,
+        value=record.value,
+        content=record.body or b"",
+    )
 
 
 def _facts(error: CallError | ConfigError) -> Facts:

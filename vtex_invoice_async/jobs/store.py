@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from attrs import frozen
 
-from vtex_invoice_async.jobs.job import Record
+from vtex_invoice_async.errors import JournalBusy, JournalError
+from vtex_invoice_async.jobs.job import TRANSITIONS, Changes, Entry, Record
 from vtex_invoice_async.outcome import State
 
-__all__ = ["Header", "Leases", "RunRecord", "Store", "Table"]
+__all__ = ["Header", "Lease", "Leases", "RunRecord", "Store", "Table", "moved"]
 
 T = TypeVar("T")
 
@@ -44,6 +46,14 @@ class RunRecord:
     counts: Mapping[str, Any] | None = None
 
 
+class Lease(NamedTuple):
+    """That *holder* alone works on an order until a time."""
+
+    holder: str
+    until: datetime
+    now: datetime
+
+
 class Table(Protocol):
     """The records, inside of one transaction."""
 
@@ -59,16 +69,16 @@ class Table(Protocol):
         """Return the record of an invoice."""
         ...
 
-    def of_order(self, order_id: str) -> Sequence[Record]:
-        """Return the records of an order, by their places."""
+    def of_orders(self, order_ids: Collection[str]) -> Sequence[Record]:
+        """Return the records of some orders, by their places."""
         ...
 
-    def add(self, record: Record) -> None:
-        """Add a record; its place and its change are given to it."""
+    def add(self, entries: Sequence[Entry], run: int) -> bool:
+        """Plan *entries* for a run; False, and none is added, where an invoice is known already."""
         ...
 
-    def replace(self, old: Record, new: Record) -> Record | None:
-        """Put *new* in the place of *old*; None where that is no longer what it was."""
+    def change(self, record: Record, changes: Changes) -> Record | None:
+        """Change a record, and return what it is then; None where it is no longer what it was."""
         ...
 
     def orders(
@@ -128,9 +138,44 @@ class Store(Protocol):
         """
         ...
 
+    def move(
+        self, record: Record, changes: Changes, lease: Lease | None = None
+    ) -> asyncio.Future[Record]:
+        """Change a record, in one transaction with all that wait; this ends once it is on disk.
+
+        With a *lease*, that is asked for first. It is done even where nobody waits for it any more.
+        Ends with `JournalBusy` where somebody else has taken the order over, and else as a change
+        does.
+        """
+        ...
+
     async def read(self, work: Callable[[Table], T]) -> T:
         """Do *work* that changes nothing but leases."""
         ...
+
+    def soon(self, work: Callable[[Table], None]) -> None:
+        """Do *work* that changes nothing but leases before whatever is asked for next."""
+        ...
+
+
+def moved(record: Record, changes: Changes, lease: Lease | None, table: Table) -> Record:
+    """Make a move, and return what the record is then; what raises has changed nothing."""
+    if lease is not None:
+        holder, until, now = lease
+        if not table.lease(record.order_id, holder, until, now):
+            raise _taken_over(record)
+    state = changes.get("state", record.state)
+    if state not in TRANSITIONS[record.state]:
+        told = f"invoice {record.invoice_number} is {record.state}: not to be {state}"
+        raise JournalError(told)
+    found = table.change(record, changes)
+    if found is None:
+        raise _taken_over(record)
+    return found
+
+
+def _taken_over(record: Record) -> JournalBusy:
+    return JournalBusy(f"another worker has taken over order {record.order_id}")
 
 
 class Leases:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from attrs import define, field
+from attrs import define
 
 from vtex_invoice_async.errors import JournalError, JournalFailed
 from vtex_invoice_async.jobs.sql import SqliteTable
@@ -44,20 +44,27 @@ class Database(Protocol):
 
 
 @define(eq=False)
-class _Task(Generic[T]):
-    work: Callable[[Table], T]
+class _Task:
+    """What is asked for."""
+
+    work: Callable[[Table], Any]
     changes: bool
-    done: asyncio.Future[T] = field(factory=lambda: asyncio.get_running_loop().create_future())
-    result: T | None = None
+    is_move: bool
+    """Whether it changes one thing or, where it raises, nothing."""
+
+    done: asyncio.Future[Any] | None
+    """None where nobody waits for it."""
+
+    result: Any = None
     error: BaseException | None = None
 
     def tell(self) -> None:
-        if self.done.done():
+        if self.done is None or self.done.done():
             return  # nobody waits for it any more
         if self.error is not None:
             self.done.set_exception(self.error)
         else:
-            self.done.set_result(self.result)  # type: ignore[arg-type]  # of work's type by now
+            self.done.set_result(self.result)
 
 
 class Writer:
@@ -68,7 +75,10 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._tasks: SimpleQueue[_Task[Any] | None] = SimpleQueue()
+        self._tasks: SimpleQueue[list[_Task] | None] = SimpleQueue()
+        self._asked: list[_Task] = []
+        """What waits for the loop's next turn: to wake the thread costs more than a change does."""
+        self._is_flushing = False
         self._failure: str | None = None
         self._closing = False
         Thread(target=self._serve, args=(make,), name="journal", daemon=True).start()
@@ -90,18 +100,42 @@ class Writer:
 
     async def ask(self, work: Callable[[Table], T], *, changes: bool) -> T:
         """Have *work* done; where it *changes* something, wait until that is on disk."""
+        found: T = await self._put(work, changes=changes)
+        return found
+
+    def move(self, work: Callable[[Table], T]) -> asyncio.Future[T]:
+        """Have one thing changed; this ends once it is on disk."""
+        return self._put(work, changes=True, is_move=True)
+
+    def soon(self, work: Callable[[Table], None]) -> None:
+        """Have *work*, which changes nothing, done before what is asked for next."""
+        self._asked.append(_Task(work, changes=False, is_move=False, done=None))
+
+    def _put(
+        self, work: Callable[[Table], Any], *, changes: bool, is_move: bool = False
+    ) -> asyncio.Future[Any]:
         if self._loop is not asyncio.get_running_loop():
             raise JournalError(f"{self._name} was opened in another event loop")
         if self._closing or self._ended.done():
             raise JournalError(f"{self._name} is not open")
-        task = _Task(work, changes)
-        self._tasks.put(task)
-        return await task.done
+        done = self._loop.create_future()
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+        self._asked.append(_Task(work, changes, is_move, done))
+        return done
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        if self._asked:
+            self._tasks.put(self._asked)
+            self._asked = []
 
     async def aclose(self) -> None:
         """End the thread, once it has done what it was asked for."""
         self._closing = True
         if not self._ended.done():
+            self._flush()
             self._tasks.put(None)
             await asyncio.shield(self._ended)
 
@@ -130,26 +164,26 @@ class Writer:
         if error is not None:
             self._opened.set_exception(error)
         self._ended.set_result(None)
+        self._flush()
         while not self._tasks.empty():
-            if (task := self._tasks.get()) is not None:
+            for task in self._tasks.get() or ():
                 task.error = JournalError(f"{self._name} is not open")
                 task.tell()
 
-    def _next_batch(self) -> list[_Task[Any]] | None:
-        first = self._tasks.get()
-        if first is None:
+    def _next_batch(self) -> list[_Task] | None:
+        batch = self._tasks.get()
+        if batch is None:
             return None
-        batch = [first]
         with suppress(Empty):
             while len(batch) < MOST_AT_ONCE:
-                task = self._tasks.get_nowait()
-                if task is None:
+                more = self._tasks.get_nowait()
+                if more is None:
                     self._tasks.put(None)
                     break
-                batch.append(task)
+                batch += more
         return batch
 
-    def _commit(self, database: Database, batch: list[_Task[Any]]) -> None:
+    def _commit(self, database: Database, batch: list[_Task]) -> None:
         """Do all of a batch in one transaction, or nothing of it.
 
         The first time that it fails is the last that anything is changed: what a later sync says
@@ -181,17 +215,24 @@ class Writer:
                 task.error = found
 
 
-def _do(database: Database, task: _Task[Any]) -> None:
+_FATAL: Final = (sqlite3.Error, UnicodeDecodeError, OSError)
+"""What ends a transaction."""
+
+
+def _do(database: Database, task: _Task) -> None:
     """Do one piece of work of a transaction; what it refuses leaves the others alone."""
-    connection, table = database.connection, database.table
+    table, saves = database.table, task.changes and not task.is_move
     before = table.last_seq, table.last_change
-    connection.execute("SAVEPOINT one")
+    if saves:
+        database.connection.execute("SAVEPOINT one")
     try:
         task.result = task.work(table)
-    except (sqlite3.Error, UnicodeDecodeError, OSError):
+    except _FATAL:
         raise
     except Exception as error:  # noqa: BLE001  whoever asked gets it
         task.error = error
-        connection.execute("ROLLBACK TO one")
-        table.last_seq, table.last_change = before
-    connection.execute("RELEASE one")
+        if saves:
+            database.connection.execute("ROLLBACK TO one")
+            table.last_seq, table.last_change = before
+    if saves:
+        database.connection.execute("RELEASE one")
