@@ -60,6 +60,14 @@ class Load:
         entries = (Entry.of(job, OrdersApi.OMS) for job in jobs(self.invoices))
         return [(entry.order_id, entry.body) for entry in entries]
 
+    calls: list[tuple[URL, bytes]] = field(init=False, repr=False)
+    """The same, as aiohttp takes it."""
+
+    @calls.default
+    def _make_calls(self) -> list[tuple[URL, bytes]]:
+        path = self.url + "/api/oms/pvt/orders/{}/invoice"
+        return [(URL(path.format(id_), encoded=True), body) for id_, body in self.bodies]
+
     @property
     def config(self) -> ClientConfig:
         """How a client of this package is told of it: at any pace."""
@@ -102,8 +110,7 @@ async def crew(load: Load, work: Callable[[], Coroutine[None, None, None]]) -> N
 
 async def bare(load: Load) -> None:
     """Send by aiohttp as fast as it goes: bodies and URLs made before, no retry, no proof."""
-    path = load.url + "/api/oms/pvt/orders/{}/invoice"
-    calls = iter([(URL(path.format(id_), encoded=True), body) for id_, body in load.bodies])
+    calls = iter(load.calls)
     session = aiohttp.ClientSession(
         headers={
             "Accept": "application/json",
