@@ -32,16 +32,18 @@ async def work_through(
     width: int,
     grace: float,
     ready: Callable[[], None],
+    ahead: int = 0,
 ) -> AsyncGenerator[R, None]:
     """Yield what *work* returns for each of the *jobs*, as it comes, with *width* at work at most.
 
-    A job is taken when a worker is free for it, and *ready* is called before, which raises where
-    none may be. Results that come `Later` hold no worker, but once more than twice *width* of them
-    are awaited, no more jobs are taken. An exception of *ready*, of the input, or of *work*, ends
+    A job is taken when a worker is free for it. Of an input that has to be awaited, so many may be
+    taken *ahead* of that, which saves waking it for each. Before, *ready* is called, which raises
+    where none may be taken. Results that come `Later` hold no worker, but once more than twice *width*
+    of them are awaited, no more jobs are taken. An exception of *ready*, of the input, or of *work*, ends
     the run: what is at work is finished and yielded, then it is raised. Leaving the loop stops
     taking jobs and gives the workers *grace* seconds to finish; cancelling stops it at once.
     """
-    crew = _Crew(jobs, work, ready, width)
+    crew = _Crew(jobs, work, ready, width, ahead)
     try:
         # The workers may all have ended while the reader was busy, and left results behind.
         while crew.at_work or crew.results:
@@ -117,6 +119,7 @@ class _Crew(Generic[J, R]):
         work: Callable[[J], Awaitable[R | Later[R]]],
         ready: Callable[[], None],
         width: int,
+        ahead: int,
     ) -> None:
         self.at_work = width
         """Workers, and errands for results that come later."""
@@ -131,7 +134,7 @@ class _Crew(Generic[J, R]):
         self._dismissed = False
         self._is_over = False
         self.input: _Hand[J] | _Feed[J] = (
-            _Feed(jobs, ready) if isinstance(jobs, AsyncIterable) else _Hand(jobs, ready)
+            _Feed(jobs, ready, ahead) if isinstance(jobs, AsyncIterable) else _Hand(jobs, ready)
         )
         self.workers = [asyncio.create_task(self._be_worker()) for _ in range(width)]
         for worker in self.workers:
@@ -228,17 +231,21 @@ class _Feed(Generic[J]):
     then cancels no worker in the middle of a call.
     """
 
-    def __init__(self, jobs: AsyncIterable[J], ready: Callable[[], None]) -> None:
+    def __init__(self, jobs: AsyncIterable[J], ready: Callable[[], None], ahead: int) -> None:
         self.failure: BaseException | None = None
         self._jobs: asyncio.Queue[J | _End] = asyncio.Queue()
-        self._wanted = asyncio.Semaphore(0)
+        self._wanted = ahead
+        """Jobs that may be taken, over all."""
+        self._asked = asyncio.Event()
         self._ended = False
         self._task = asyncio.create_task(self._feed(jobs, ready))
         self._task.add_done_callback(self._see_off)
         self.tasks = (self._task,)
 
     async def pull(self) -> J | _End:
-        self._wanted.release()
+        self._wanted += 1
+        if self._jobs.empty():
+            self._asked.set()
         job = await self._jobs.get()
         if isinstance(job, _End):
             self._jobs.put_nowait(_END)  # for the next who asks
@@ -250,9 +257,13 @@ class _Feed(Generic[J]):
 
     async def _feed(self, jobs: AsyncIterable[J], ready: Callable[[], None]) -> None:
         source = aiter(jobs)
+        taken = 0
         while not self._ended:  # an input may swallow its cancellation
-            await self._wanted.acquire()
+            while taken >= self._wanted:
+                self._asked.clear()
+                await self._asked.wait()
             ready()
+            taken += 1
             job = await anext(source, _END)
             if isinstance(job, _End):
                 return

@@ -38,7 +38,7 @@ from vtex_invoice_async.jobs.store import Header, Lease, RunRecord, Store, Table
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
-__all__ = ["Claim", "Journal", "header_for", "header_of"]
+__all__ = ["AT_ONCE", "Claim", "Journal", "header_for", "header_of"]
 
 LEASE: Final = timedelta(minutes=10)
 """How long a claim holds without a sign of life: far longer than an attempt may take."""

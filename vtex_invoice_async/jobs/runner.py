@@ -22,7 +22,7 @@ from vtex_invoice_async.errors import CallError, ConfigError, JournalError
 from vtex_invoice_async.jobs.clock import clock
 from vtex_invoice_async.jobs.events import Event, Refused, Stopped
 from vtex_invoice_async.jobs.job import FINAL, Entry, Record, Round, Step, next_step
-from vtex_invoice_async.jobs.journal import Claim, Journal
+from vtex_invoice_async.jobs.journal import AT_ONCE, Claim, Journal
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.progress import Progress
 from vtex_invoice_async.jobs.steps import Steps
@@ -199,7 +199,12 @@ class Runner:
     async def _work(self, width: int, *states: State) -> None:
         """Take on every order that has an invoice in one of *states*."""
         stories = work_through(
-            self._orders(states), self._serve, width=width, grace=0, ready=lambda: None
+            self._orders(states),
+            self._serve,
+            width=width,
+            grace=0,
+            ready=lambda: None,
+            ahead=AT_ONCE,
         )
         async with aclosing(stories) as ended:
             async for _ in ended:
