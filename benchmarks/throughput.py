@@ -5,8 +5,9 @@
 
 A stub of VTEX answers at once, on a core of its own. Each way sends the same invoices in a new
 process on the other core, after some that warm it up; the ways take turns in each round. The
-invoices are of five items; `bare aiohttp` has their bodies ready, while the others make them, check
-them, and read the answers. CPU time is the client process's own. What counts are the ratios to `bare
+invoices are of five items. `bare aiohttp` has their bodies ready, and `notify_invoice` and
+`notify_many of ready` the invoices; the others make and check them on the way. All but the first
+write them as JSON and read what the answers say. CPU time is the client process's own. What counts are the ratios to `bare
 aiohttp` of the same round: medians over the rounds, and in brackets the least and the most.
 
 With --peers the same is done by what a user would pick instead, as far as it is installed (`pip

@@ -6,7 +6,7 @@ Each sends the same invoices, of five items, and fails where one of them is not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,6 +67,12 @@ class Load:
     def _make_calls(self) -> list[tuple[URL, bytes]]:
         path = self.url + "/api/oms/pvt/orders/{}/invoice"
         return [(URL(path.format(id_), encoded=True), body) for id_, body in self.bodies]
+
+    jobs: list[InvoiceJob] = field(init=False, repr=False)
+
+    @jobs.default
+    def _make_jobs(self) -> list[InvoiceJob]:
+        return list(jobs(self.invoices))
 
     @property
     def config(self) -> ClientConfig:
@@ -136,7 +142,8 @@ async def bare(load: Load) -> None:
 
 
 async def notify_invoice(load: Load) -> None:
-    made = jobs(load.invoices)
+    """Call for one invoice at a time, which is there before, as that of a service's request is."""
+    made = iter(load.jobs)
     async with VtexInvoiceClient(load.config) as client:
 
         async def work() -> None:
@@ -146,11 +153,17 @@ async def notify_invoice(load: Load) -> None:
         await crew(load, work)
 
 
-async def notify_many(load: Load) -> None:
+async def notify_many(load: Load, of: Iterable[InvoiceJob] | None = None) -> None:
+    """Make each invoice when its turn has come, as of what is read from somewhere."""
     async with VtexInvoiceClient(load.config) as client:
-        async for outcome in client.notify_many(jobs(load.invoices)):
+        async for outcome in client.notify_many(jobs(load.invoices) if of is None else of):
             if outcome.error is not None:
                 raise outcome.error
+
+
+async def notify_many_ready(load: Load) -> None:
+    """Send invoices that are there before."""
+    await notify_many(load, of=load.jobs)
 
 
 async def journaled(load: Load) -> None:
@@ -190,5 +203,6 @@ WAYS: Final[Mapping[str, Way]] = {
     "bare aiohttp": Way(in_a_loop(bare)),
     "notify_invoice": Way(in_a_loop(notify_invoice)),
     "notify_many": Way(in_a_loop(notify_many)),
+    "notify_many of ready": Way(in_a_loop(notify_many_ready)),
     "journaled run": Way(in_a_loop(journaled)),
 }
