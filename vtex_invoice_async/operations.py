@@ -87,9 +87,10 @@ class Operation(Value, ABC, Generic[R_co]):
         return None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class _Recorded(Operation[Receipt]):
     """A call that VTEX answers with a receipt."""
+
+    __slots__ = ()
 
     def returns(self) -> type[Receipt]:
         """Return `Receipt`."""
@@ -238,9 +239,10 @@ class GetOrder(Operation[Order]):
         return order
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class StartHandling(Operation[None]):
     """Move an order from `ready-for-handling` to `handling`."""
+
+    __slots__ = ()
 
     # https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/start-handling
     name = "start_handling"

@@ -31,17 +31,12 @@ _PLAIN_NUMBER = re.compile(r"(?:[A-Za-z]{1,8}+-?+)?+\d{1,20}+", re.ASCII)
 _SEQUENCE = re.compile(r"seq\d++", re.ASCII | re.IGNORECASE)
 # With a digit before the exponent and either a point or a sign: `1E5` and `70e12` may be meant.
 _EXPONENT = re.compile(r"\d(?:[.,]\d++E\+?+|E\+)\d++", re.ASCII | re.IGNORECASE)
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
+_GUID: Final = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}"
 # Since 2026 the CNPJ of who issued it may have capital letters.
-_KEY = re.compile(r"\d{6}[0-9A-Z]{12}\d{26}", re.ASCII)
-_WEB_ADDRESS = re.compile(
-    r"https?+://(?:[^\s/?#@]*+@)?+(?:\[[0-9a-f:.]++\]|[^\s/?#@:\[\]]++)(?::\d*+)?+(?:[/?#]\S*+)?+",
-    re.IGNORECASE,
-)
-_AMOUNT = re.compile(r"[+-]?+[\d.,]++(?:E[+-]?+\d++)?+", re.ASCII | re.IGNORECASE)
-_CENTS = re.compile(
-    r"(\d++|\d{1,3}+(?:\.\d{3})++(?=,)|\d{1,3}+(?:,\d{3})++(?=\.))[.,](\d{1,2}+)", re.ASCII
-)
+_KEY: Final = r"(?a)\d{6}[0-9A-Z]{12}\d{26}"
+_WEB_ADDRESS: Final = r"(?i)https?+://(?:[^\s/?#@]*+@)?+(?:\[[0-9a-f:.]++\]|[^\s/?#@:\[\]]++)(?::\d*+)?+(?:[/?#]\S*+)?+"
+_AMOUNT: Final = r"(?ai)[+-]?+[\d.,]++(?:E[+-]?+\d++)?+"
+_CENTS: Final = r"(?a)(\d++|\d{1,3}+(?:\.\d{3})++(?=,)|\d{1,3}+(?:,\d{3})++(?=\.))[.,](\d{1,2}+)"
 _LONGEST_AMOUNT: Final = 40
 
 _NOTHING: Final = frozenset({"none", "null", "nan", "nat", "nil", "<na>", "undefined"})
@@ -82,29 +77,29 @@ def is_nothing(text: str) -> bool:
 
 def is_reservation(text: str) -> bool:
     """Whether it is a GUID, or 32 hexadecimal digits."""
-    return _GUID.fullmatch(text) is not None
+    return re.fullmatch(_GUID, text) is not None
 
 
 def is_key(text: str) -> bool:
     """Whether it can be the key of an NF-e, whatever its check digit."""
-    return _KEY.fullmatch(text) is not None
+    return re.fullmatch(_KEY, text) is not None
 
 
 def is_web_address(text: str) -> bool:
     """Whether it is a URL of http or https, and has a host."""
-    return _WEB_ADDRESS.fullmatch(text) is not None
+    return re.fullmatch(_WEB_ADDRESS, text) is not None
 
 
 def has_decimals(text: str) -> bool:
     """Whether it is an amount that is not written in whole cents."""
     if len(text) > _LONGEST_AMOUNT or text.lstrip("+-").isdecimal():
         return False
-    return _AMOUNT.fullmatch(text) is not None and any(map(str.isdecimal, text))
+    return re.fullmatch(_AMOUNT, text) is not None and any(map(str.isdecimal, text))
 
 
 def cents_written(text: str) -> int | None:
     """Return the cents that an amount with decimals can only mean."""
-    found = _CENTS.fullmatch(text)
+    found = re.fullmatch(_CENTS, text)
     # 2499.0 is what a float makes of 2499, which may be cents or not.
     if found is None or found[2] == "0":
         return None
