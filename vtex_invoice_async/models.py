@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
-from operator import attrgetter
-from typing import Final, Literal
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -71,19 +70,6 @@ class InvoiceItem(Value):
             raise InvalidInvoice(problems)
 
 
-_TEXTS: Final = {
-    "invoice_key": "invoiceKey",
-    "invoice_url": "invoiceUrl",
-    "embedded_invoice": "embeddedInvoice",
-    "courier": "courier",
-    "tracking_number": "trackingNumber",
-    "tracking_url": "trackingUrl",
-    "cfop": "cfop",
-}
-_TEXT_NAMES: Final = tuple(_TEXTS.values())
-_texts = attrgetter(*_TEXTS)
-
-
 def _items(values: Iterable[InvoiceItem]) -> tuple[InvoiceItem, ...]:
     return checks.listed("items", values)
 
@@ -137,9 +123,7 @@ class Invoice(Value):
         problems += checks.money("invoiceValue", self.invoice_value, 1)
         problems += checks.moment("issuanceDate", self.issuance_date)
         problems += checks.many(InvoiceItem, "items", self.items)
-        for name, text in zip(_TEXT_NAMES, _texts(self), strict=True):
-            if text is not None:
-                problems += checks.text(name, text)
+        problems += _texts(self)
         if self.dispatched_date is not None:
             problems += checks.moment("dispatchedDate", self.dispatched_date)
         if self.extra_value is not None:
@@ -148,6 +132,26 @@ class Invoice(Value):
             problems += checks.whole("volumes", self.volumes, 0)
         if problems:
             raise InvalidInvoice(problems)
+
+
+def _texts(invoice: Invoice) -> tuple[Problem, ...]:
+    # One by one: a loop over them would take as long as all other checks.
+    problems: tuple[Problem, ...] = ()
+    if invoice.invoice_key is not None:
+        problems += checks.text("invoiceKey", invoice.invoice_key)
+    if invoice.invoice_url is not None:
+        problems += checks.text("invoiceUrl", invoice.invoice_url)
+    if invoice.embedded_invoice is not None:
+        problems += checks.text("embeddedInvoice", invoice.embedded_invoice)
+    if invoice.courier is not None:
+        problems += checks.text("courier", invoice.courier)
+    if invoice.tracking_number is not None:
+        problems += checks.text("trackingNumber", invoice.tracking_number)
+    if invoice.tracking_url is not None:
+        problems += checks.text("trackingUrl", invoice.tracking_url)
+    if invoice.cfop is not None:
+        problems += checks.text("cfop", invoice.cfop)
+    return problems
 
 
 @frozen(kw_only=True, eq=False, repr=False)
