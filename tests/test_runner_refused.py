@@ -16,6 +16,7 @@ from vtex_invoice_async.errors import InvalidInvoice
 from vtex_invoice_async.jobs import Summary
 from vtex_invoice_async.jobs.events import Moved
 from vtex_invoice_async.jobs.job import Entry, Record
+from vtex_invoice_async.jobs.steps import _ready
 from vtex_invoice_async.sandbox.generated import fitting_order
 from vtex_invoice_async.vocabulary import OrdersApi
 
@@ -124,6 +125,25 @@ def test_an_absent_row_that_is_refused_now_stays_absent_and_says_why(
     assert (record.state, record.code) == (State.ABSENT, code)
     assert (record.message or "").startswith(message)
     assert sent == []
+
+
+def test_what_an_earlier_version_wrote_otherwise_is_sent_as_this_one_would_write_it() -> None:
+    async def act(stage: Stage) -> list[bytes | None]:
+        (entry,) = map(entry_of, stage.jobs)
+        document = {**orjson.loads(entry.body), "invoiceKey": None}
+        await keep(stage, evolve(entry, body=orjson.dumps(document, option=orjson.OPT_INDENT_2)))
+        (record,) = await kept(stage)
+        return [
+            entry.body,
+            _ready(record, is_checked=False).content,
+            _ready(record, is_checked=True).content,
+            record.body,
+        ]
+
+    this_ones, checked, unchecked, earlier = play(act, orders=ORDERS[:1])
+
+    assert checked == this_ones
+    assert unchecked == earlier != this_ones
 
 
 def test_a_doubt_about_an_order_that_takes_nothing_any_more_is_still_looked_for() -> None:

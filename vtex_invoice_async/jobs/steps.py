@@ -93,7 +93,7 @@ class Steps:
         if self._progress.sends_are_over:
             raise ConfigError("the run has stopped")
         asked = self._client.now()
-        return asked, asyncio.ensure_future(self._journal.intend(record, asked))
+        return asked, self._journal.intend(record, asked)
 
     def count_intent(self, before: Record) -> None:
         """Count an invoice that is on its way now."""
@@ -274,15 +274,18 @@ class _Intents:
 
 def _ready(record: Record, *, is_checked: bool) -> NotifyReady:
     """Return what is to be sent; raise `InvalidInvoice` where it is not taken any more."""
+    content = record.body
     if not is_checked:
+        # What is checked is sent: an earlier version may have written it otherwise.
         job = record.job
-        encode(NotifyInvoice(order_id=job.order_id, invoice=job.invoice), record.orders_api)
+        operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
+        content = encode(operation, record.orders_api).body
     return NotifyReady(
         order_id=record.order_id,
         invoice_number=record.invoice_number,
         type=record.type,
         value=record.value,
-        content=record.body or b"",
+        content=content or b"",
     )
 
 

@@ -21,7 +21,7 @@ __all__ = ["Database", "Writer"]
 T = TypeVar("T")
 
 MOST_AT_ONCE: Final = 512
-"""Pieces of work that share a transaction at most."""
+"""Pieces of work in a transaction, after which no more is added to it."""
 
 
 class Database(Protocol):
