@@ -27,6 +27,7 @@ def made_ready(order_id: str, invoice: Invoice, dialect: OrdersApi) -> NotifyRea
         invoice_number=invoice.invoice_number,
         type=invoice.type,
         value=invoice.invoice_value,
+        orders_api=dialect,
         content=request.body or b"",
     )
 

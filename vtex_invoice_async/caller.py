@@ -113,16 +113,19 @@ class Caller:
         self._quota.earn()
         error: CallError | None = None
         try:
-            try:
-                result = await self._attempt(call)
-            except _FailedError as failed:
-                # Only now: to wrap every call in its patience would cost as much as to read an answer.
-                call.failure = failed.error
-                result = await self._go_on(call)
+            result = await self._attempt(call)
         except _FailedError as failed:
-            error = failed.error
+            call.failure = failed.error
         except CallError as refused:
             error = refused
+        if call.failure is not None:
+            # Only now: to wrap every call in its patience would cost as much as to read an answer.
+            try:
+                result = await self._go_on(call)
+            except _FailedError as failed:
+                error = failed.error
+            except CallError as refused:
+                error = refused
         if self._is_heard:
             self._tell_end(call, error)
         if error is not None:

@@ -216,11 +216,11 @@ class VtexInvoiceClient:
         doubt is for `resolve`. Else it raises what `notify_invoice` raises. Of a job that is ready
         in its dialect, nothing but its ids is checked again.
         """
-        operation: Operation[Receipt] = (
-            job
-            if isinstance(job, NotifyReady)
-            else NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
-        )
+        operation: Operation[Receipt]
+        if isinstance(job, NotifyReady):
+            operation, orders_api = job, job.orders_api
+        else:
+            operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
         self._caller.check_usable()
         call = self._caller.call(operation, policy=self._bulk_policy, orders_api=orders_api)
         call.intend = intend

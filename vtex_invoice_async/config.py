@@ -58,7 +58,9 @@ class Timeouts(Value):
     """To get a connection from the pool, a new one with its TLS handshake included."""
 
     read: float = 20
-    """To the head of the answer, and between two pieces of its body."""
+    """To the head of the answer, and between two pieces of its body.
+
+    Where a body is above 64 KiB, and through a proxy, between any two pieces."""
 
     total: float = 30
     """From the first step to the last byte of the answer."""

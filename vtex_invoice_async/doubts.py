@@ -24,7 +24,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.events import Resolving
 from vtex_invoice_async.models import Order
-from vtex_invoice_async.operations import GetOrder, NotifyInvoice, NotifyReady
+from vtex_invoice_async.operations import GetOrder, NotifyInvoice
 from vtex_invoice_async.protocol import doubt_of
 from vtex_invoice_async.resolve import LOOK_AFTER, Finding, Search, judge
 from vtex_invoice_async.retry import RetryPolicy
@@ -108,14 +108,10 @@ class Doubts:
             return
         operation = call.operation
         order = self._orders.get((call.orders_api, operation.order_id))
-        if order is None:
+        named = operation.tells_of()
+        if order is None or named is None:
             return
-        if isinstance(operation, NotifyReady):
-            number = operation.invoice_number
-        elif isinstance(operation, NotifyInvoice):
-            number = operation.invoice.invoice_number
-        else:
-            return
+        number = named[0]
         doubt = next((doubt for doubt in order.searches if doubt.invoice_number == number), None)
         if doubt is not None:
             told = "an earlier call for this invoice is in doubt, so nothing was sent now"

@@ -1,7 +1,8 @@
-"""The request as it leaves: in one piece, once, and with a mark before its first byte.
+"""The request as it leaves: once, and with a mark before its first byte.
 
-aiohttp finds a connection for it and reads the answer. It is told where a request goes, and nothing
-of what is in it: neither its exceptions nor its own requests hold a credential.
+aiohttp finds a connection for it and reads the answer. Most requests are one message, which is
+written as it is: of these, aiohttp is told where they go, and nothing of what is in them. What is
+large, or goes through a proxy, it writes itself.
 """
 
 from __future__ import annotations
@@ -32,8 +33,14 @@ class Mark:
     intend: Callable[[], Awaitable[None]] | None = None
     """Awaited on a connection that stands, before anything is sent; what it raises is raised."""
 
+    objection: Exception | None = None
+    """What it raised."""
+
     message: bytes | None = field(default=None, repr=False)
     """All that is sent; None where aiohttp writes it."""
+
+    status: int | None = None
+    """Of the answer, once its head is there."""
 
     on_leaving: Callable[[], None] | None = None
     """Called just before a message is written."""
@@ -97,7 +104,7 @@ class MarkedRequest(aiohttp.ClientRequest):
         if current.get().message is None:
             super().update_headers(headers)
         else:
-            self.headers = _IN_THE_MESSAGE
+            self.headers = _IN_THE_MESSAGE.copy()
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         """Send it on a connection, which is this request's alone until its answer has come."""
@@ -105,10 +112,16 @@ class MarkedRequest(aiohttp.ClientRequest):
         if mark.bytes_left:
             raise SentBeforeError
         if mark.intend is not None:
-            await mark.intend()
+            try:
+                await mark.intend()
+            except Exception as error:
+                # aiohttp takes some errors for those of the connection.
+                mark.objection = error
+                raise
         protocol = conn.protocol
-        transport = None if protocol is None else protocol.transport
-        if protocol is None or transport is None or transport.is_closing():
+        # One that closes, or on which something came that nobody asked for: it would be taken for
+        # the answer to this.
+        if protocol is None or not protocol.is_connected() or protocol.should_close:
             raise aiohttp.ClientConnectionResetError
         mark.bytes_left = True
         if mark.message is None:

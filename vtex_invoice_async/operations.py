@@ -25,7 +25,7 @@ from vtex_invoice_async.models import (
     TrackingStatus,
 )
 from vtex_invoice_async.value import Value
-from vtex_invoice_async.vocabulary import InvoiceType
+from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = [
     "OPERATIONS",
@@ -58,9 +58,6 @@ class Operation(Value, ABC, Generic[R_co]):
     document_path: ClassVar[str]
     """The path for accounts with protected personal data."""
 
-    path_parameters: ClassVar[tuple[str, ...]] = ("order_id",)
-    """The fields that stand in both paths."""
-
     reply_limit: ClassVar[int] = MEBIBYTE
     acts: ClassVar[bool] = True
     """Whether it changes something at VTEX, so that it may not be repeated without a thought."""
@@ -80,6 +77,10 @@ class Operation(Value, ABC, Generic[R_co]):
 
     def shown_by(self, order: Order) -> bool | None:  # noqa: ARG002  here nothing can tell
         """Say whether *order* shows what this call does; None where it cannot tell."""
+        return None
+
+    def tells_of(self) -> tuple[str, InvoiceType, int] | None:
+        """Return number, type and value of the invoice that it tells of; None for any other call."""
         return None
 
     def body(self) -> Invoice | TrackingInfo | TrackingStatus | None:
@@ -118,6 +119,10 @@ class NotifyInvoice(_Recorded):
     def __attrs_post_init__(self) -> None:
         checks.require(Invoice, "invoice", self.invoice)
 
+    def tells_of(self) -> tuple[str, InvoiceType, int]:
+        """Return number, type and value of the invoice."""
+        return self.invoice.invoice_number, self.invoice.type, self.invoice.invoice_value
+
     def body(self) -> Invoice:
         """Return the invoice."""
         return self.invoice
@@ -138,8 +143,15 @@ class NotifyReady(_Recorded):
     value: int
     """Cents."""
 
+    orders_api: OrdersApi
+    """The dialect of what is sent, and of its path."""
+
     content: bytes = field(repr=False)
-    """What is sent, in the names of the dialect that it is sent in."""
+    """What is sent."""
+
+    def tells_of(self) -> tuple[str, InvoiceType, int]:
+        """Return number, type and value of the invoice."""
+        return self.invoice_number, self.type, self.value
 
 
 # The PII paths have no twins of the two tracking calls: accounts of all dialects use these.
@@ -154,7 +166,6 @@ class SendTracking(_Recorded):
     method = "PATCH"
     path = "/api/oms/pvt/orders/{order_id}/invoice/{invoice_number}"
     document_path = path
-    path_parameters = ("order_id", "invoice_number")
 
     invoice_number: str
     tracking: TrackingInfo
@@ -184,7 +195,6 @@ class UpdateTrackingStatus(_Recorded):
     method = "PUT"
     path = "/api/oms/pvt/orders/{order_id}/invoice/{invoice_number}/tracking"
     document_path = path
-    path_parameters = ("order_id", "invoice_number")
 
     invoice_number: str
     tracking: TrackingStatus

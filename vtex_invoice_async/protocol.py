@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
+from string import Formatter
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -95,19 +97,22 @@ def _body(operation: Operation[R], orders_api: OrdersApi) -> bytes | None:
 def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
     template = operation.path if orders_api is OrdersApi.OMS else operation.document_path
     order_id = operation.order_id
-    if operation.path_parameters == _ORDER_ID and type(order_id) is str and is_plain_id(order_id):
+    parameters = _parameters(template)
+    if parameters == _ORDER_ID and type(order_id) is str and is_plain_id(order_id):
         return template.replace("{order_id}", order_id)
     path = template.format_map(
-        {
-            name: _path_parameter(name, getattr(operation, name), operation)
-            for name in operation.path_parameters
-        }
+        {name: _path_parameter(name, getattr(operation, name), operation) for name in parameters}
     )
     # The last word: whatever was put in, the path has the segments of its template and no more.
     if path.count("/") != template.count("/") or "?" in path or "#" in path:
         problem = Problem(code="path", field="", message="the ids do not fit into a path")
         raise InvalidInvoice([problem])
     return path
+
+
+@cache
+def _parameters(template: str) -> tuple[str, ...]:
+    return tuple(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
 def _path_parameter(name: str, value: object, operation: Operation[R]) -> str:
@@ -172,12 +177,8 @@ def is_answer(reply: Reply | NoReply) -> bool:
 
 def doubt_of(operation: Operation[R], orders_api: OrdersApi, since: datetime) -> Doubt | None:
     """Return what to look for on the order; None where the operation is no invoice."""
-    if isinstance(operation, NotifyReady):
-        named = (operation.invoice_number, operation.type, operation.value)
-    elif isinstance(operation, NotifyInvoice):
-        invoice = operation.invoice
-        named = (invoice.invoice_number, invoice.type, invoice.invoice_value)
-    else:
+    named = operation.tells_of()
+    if named is None:
         return None
     number, kind, value = named
     return Doubt(

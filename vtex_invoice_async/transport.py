@@ -198,40 +198,53 @@ class Transport:
         session = self.check_usable()
         mark.age = self._age
         mark.message = self._message(request)
-        mark.alike = None if mark.message is None else self._alike
         current.set(mark)
-        response: aiohttp.ClientResponse | None = None
         try:
-            with Deadline() as deadline:
-                mark.on_leaving = partial(self._pieces.set, deadline)
-                self._attempts.set(deadline)
-                try:
-                    if mark.message is None:
-                        response = await self._send_by_aiohttp(session, request)
-                    else:
-                        # Where it goes is all that aiohttp has to know.
-                        response = await session.request(
-                            request.method, self._origin, allow_redirects=False
-                        )
-                    body = await self._read(response, request.reply_limit, deadline)
-                finally:
-                    self._attempts.remove(deadline)
-                    self._pieces.remove(deadline)
+            return await self._exchange(session, request, mark)
         except CancelledError:
             if _is_being_cancelled():
                 raise
             # Not the caller's: closing the session cancels a lookup of the host's name.
             return NoReply(reason="the client was closed", bytes_left=mark.bytes_left)
         except Exception as error:
+            if mark.objection is not None:
+                raise mark.objection from None
             # A bug of ours before anything left is a bug; after that it leaves an outcome in doubt.
             if not mark.bytes_left and not isinstance(error, aiohttp.ClientError | OSError):
                 raise
-            status = None if response is None else response.status
             reason = self._reason(error)
-            return NoReply(reason=reason, bytes_left=mark.bytes_left, status=status)
+            return NoReply(reason=reason, bytes_left=mark.bytes_left, status=mark.status)
+        finally:
+            # The task has the mark for as long as it lives, and needs no more of it than the proof.
+            mark.message = mark.alike = mark.on_leaving = None
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: Request, mark: Mark
+    ) -> Reply | NoReply:
+        response: aiohttp.ClientResponse | None = None
+        with Deadline() as deadline:
+            self._attempts.set(deadline)
+            try:
+                if mark.message is None:
+                    response = await self._send_by_aiohttp(session, request)
+                else:
+                    mark.alike = self._alike
+                    mark.on_leaving = partial(self._pieces.set, deadline)
+                    # Where it goes is all that aiohttp has to know.
+                    response = await session.request(
+                        request.method, self._origin, allow_redirects=False
+                    )
+                mark.status = response.status
+                body = await self._read(response, request.reply_limit, deadline)
+            finally:
+                self._attempts.remove(deadline)
+                self._pieces.remove(deadline)
+                # An answer that was read to its end has closed itself.
+                if response is not None and not response.closed:
+                    response.close()
         if body is None:
             reason = f"the answer is longer than {request.reply_limit} bytes"
-            return NoReply(reason=reason, bytes_left=True, status=response.status)
+            return NoReply(reason=reason, bytes_left=True, status=mark.status)
         return Reply(status=response.status, headers=response.headers, body=body)
 
     def _message(self, request: Request) -> bytes | None:
@@ -268,20 +281,13 @@ class Transport:
     ) -> bytes | None:
         """Return the whole body, or None where it is longer than *limit*."""
         content, chunks, length = response.content, [], 0
-        try:
-            while not content.is_eof() and length <= limit:
-                self._pieces.set(deadline)
-                chunks.append(await content.read(READ_SIZE))
-                length += len(chunks[-1])
-            # The rest, which is all of a short answer, is there already.
-            chunks.append(content.read_nowait())
-        except BaseException:
-            response.close()
-            raise
-        if length + len(chunks[-1]) > limit:
-            response.close()
-            return None
-        return b"".join(chunks)
+        while not content.is_eof() and length <= limit:
+            self._pieces.set(deadline)
+            chunks.append(await content.read(READ_SIZE))
+            length += len(chunks[-1])
+        # The rest, which is all of a short answer, is there already.
+        chunks.append(content.read_nowait())
+        return None if length + len(chunks[-1]) > limit else b"".join(chunks)
 
     def _reason(self, error: Exception) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
@@ -298,6 +304,7 @@ class Transport:
             _PieceTimeoutError: f"no answer for {timeouts.read} s",
             TimeoutError: f"no answer within {timeouts.total} s",
             aiohttp.ServerDisconnectedError: "the connection was closed before an answer came",
+            aiohttp.ClientConnectionResetError: "the connection went before anything was sent",
             aiohttp.ClientPayloadError: "the answer broke off",
             aiohttp.ClientResponseError: "the answer was not HTTP",
             SentBeforeError: "the connection was closed before an answer came",

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Value"]
 
 
 class Value:
-    """Prints, compares and hashes an attrs class by its fields, as attrs would.
+    """Prints, compares and hashes an attrs class by its fields, as attrs would by default.
 
     attrs writes and compiles functions for each class, which is half of what making one costs, and
     a program that imports this package makes sixty.
     """
 
     __slots__ = ()
-    __attrs_attrs__: Any
+    __attrs_attrs__: ClassVar[Any]
 
     def __repr__(self) -> str:
         shown = (field.name for field in self.__attrs_attrs__ if field.repr)

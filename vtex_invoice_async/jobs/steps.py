@@ -76,9 +76,7 @@ class Steps:
         intents = _Intents(self, record)
         try:
             ready = _ready(record, is_checked=is_checked)
-            receipt = await self._client.notify_journaled(
-                ready, intend=intents.begin, orders_api=record.orders_api
-            )
+            receipt = await self._client.notify_journaled(ready, intend=intents.begin)
         except (CallError, ConfigError) as error:
             latest = await intents.latest()
             self._learn(error)
@@ -285,6 +283,7 @@ def _ready(record: Record, *, is_checked: bool) -> NotifyReady:
         invoice_number=record.invoice_number,
         type=record.type,
         value=record.value,
+        orders_api=record.orders_api,
         content=content or b"",
     )
 
