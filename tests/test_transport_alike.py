@@ -51,8 +51,8 @@ async def test_each_request_carries_its_own_path_and_body() -> None:
         assert arrived.endswith(b"\r\n\r\n" + (sent.body or b""))
 
 
-def and_then(more: bytes) -> Callable[[RawServer], Act]:
-    """Answer each request, and the first one once more when nobody asks."""
+def and_then(more: bytes, when: asyncio.Event) -> Callable[[RawServer], Act]:
+    """Answer each request, and the first one once more *when* nobody asks."""
 
     def bind(server: RawServer) -> Act:
         async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,6 +61,7 @@ def and_then(more: bytes) -> Callable[[RawServer], Act]:
                 writer.write(answer())
                 await writer.drain()
                 if len(server.requests) == 1:
+                    await when.wait()
                     writer.write(more)
                     await writer.drain()
 
@@ -79,12 +80,13 @@ def and_then(more: bytes) -> Callable[[RawServer], Act]:
     ids=["429", "400", "200"],
 )
 async def test_what_nobody_asked_for_is_no_answer(more: bytes) -> None:
+    idle = asyncio.Event()
     async with (
-        raw_server(and_then(more)) as server,
+        raw_server(and_then(more, idle)) as server,
         VtexInvoiceClient(server.config(retry=AGAIN)) as client,
     ):
         await client.notify_invoice("v1-01", make_invoice())
-        # Until it has come, if it comes at all.
+        idle.set()
         session = client._caller._transport._session
         assert session is not None
         assert session.connector is not None
