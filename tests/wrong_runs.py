@@ -102,10 +102,9 @@ def _sends(patch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], dict[st
 
 @wrong(Verdict.DOUBLED, seed=18)
 def sends_before_the_intent_is_on_the_disk(patch: pytest.MonkeyPatch) -> None:
-    async def intend(self: Journal, record: Record, now: datetime) -> Record:
+    def intend(self: Journal, record: Record, now: datetime) -> asyncio.Future[Record]:
         changes = Changes(state=State.IN_DOUBT, since=None, attempts=record.attempts + 1)
-        found: Record = await _unsynced(self, lambda t: moved(record, changes, None, t))
-        return found
+        return asyncio.ensure_future(_unsynced(self, lambda t: moved(record, changes, None, t)))
 
     patch.setattr(Journal, "intend", intend)
 
