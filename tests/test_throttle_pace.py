@@ -5,6 +5,7 @@ The bounds are wider than what was measured, by a third of the loss or more.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,7 @@ from benchmarks.simulated_pace import (
     Unrelated,
     Window,
     jittered,
+    slow_when_refused,
     slow_when_served,
     steady,
 )
@@ -120,6 +122,31 @@ def test_a_refusal_that_is_faster_than_an_answer_does_not_mislead() -> None:
     score = Run(Bucket(200), workers=400, trip=slow_when_served).play(60)
 
     assert_score(score, of_ideal=0.92, rejected=0.03)
+
+
+@pytest.mark.parametrize("burst", [30, 100])
+@pytest.mark.parametrize("workers", [64, 256])
+def test_a_refusal_that_is_slower_than_an_answer_does_not_mislead(
+    workers: int, burst: float
+) -> None:
+    score = Run(Bucket(100, burst=burst), workers=workers, trip=slow_when_refused).play(120)
+
+    assert_score(score, of_ideal=0.92, rejected=0.16)
+
+
+def test_a_first_refusal_that_takes_very_long_is_got_over() -> None:
+    def slow(chance: random.Random, served: bool) -> tuple[float, float]:
+        return 0.01, 0.04 if served else 10
+
+    score = Run(Bucket(100, burst=100), trip=slow).play(120)
+
+    assert_score(score, of_ideal=0.75, rejected=0.08)
+
+
+def test_a_limit_that_comes_back_from_almost_nothing_is_noticed() -> None:
+    run = Run(Bucket(0.1, then=100, at=60))
+
+    assert run.play(180).of_ideal >= 0.5
 
 
 def test_a_bucket_of_one_is_lived_with() -> None:
