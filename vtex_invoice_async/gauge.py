@@ -66,9 +66,6 @@ LONG_PROBE: Final = 1.05
 MOST_SAVED: Final = 20
 """Requests that a probe may use up before it shows that the limit rose."""
 
-RAISED: Final = 1.02
-"""A probe that met a window was too fast by less than it seemed: nothing can be saved there."""
-
 REFILL: Final = 10
 """Requests that a bucket saves in the silence after a probe, if that is shorter than a trip."""
 
@@ -153,9 +150,6 @@ class Gauge:
     _small: bool = field(default=False, init=False)
     """Whether the last probe was half as far: a window lets it pass where it stops a whole one."""
 
-    _probed: bool = field(default=False, init=False)
-    """The last cut ended a probe."""
-
     def __attrs_post_init__(self) -> None:
         self._set_rate(FIRST_RATE)
 
@@ -230,7 +224,6 @@ class Gauge:
         else:
             silence = min(trip, REFILL / before)
             self._learn(took, trip)
-        self._probed = mode is Mode.PROBE
         self._cruise_at(self._estimate)
         # Nothing that is answered makes anybody faster at once.
         self._set_rate(min(self.rate, rate))
@@ -297,8 +290,6 @@ class Gauge:
             self._trusted = False
         elif self.is_shut(took, trip):
             # A window that is used up, or an outage, says nothing of the limit.
-            if self._probed:
-                self._estimate *= RAISED
             self._plan_cruise(agrees=True)
             return
         else:

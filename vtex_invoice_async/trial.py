@@ -85,7 +85,7 @@ class Step:
 
     def is_open(self, refused: int, count: int, now: float) -> bool:
         """Whether too little is known to judge by, and more will be."""
-        few = count < ENOUGH and not refused and self.mode is Mode.GROW
+        few = count < ENOUGH and not refused
         return few and not self.waits and now < self.ends_at
 
     def is_judged(self, count: int) -> bool:
