@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from itertools import cycle
+from statistics import median
 
 import pytest
 
@@ -102,6 +103,12 @@ def test_a_window_is_no_bucket_and_does_little_harm(rate: int, trip: Trip) -> No
     score = Run(Window(rate), trip=trip).play(120)
 
     assert_score(score, of_ideal=0.945 if trip is steady else 0.87, rejected=0.05)
+
+
+def test_a_small_window_is_used_nearly_whole() -> None:
+    scores = [Run(Window(20), seed=seed, trip=jittered).play(120) for seed in (1, 2, 3)]
+
+    assert median(score.of_ideal for score in scores) >= 0.95
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -66,6 +66,9 @@ LONG_PROBE: Final = 1.05
 MOST_SAVED: Final = 20
 """Requests that a probe may use up before it shows that the limit rose."""
 
+RAISED: Final = 1.02
+"""A probe that met a window was too fast by less than it seemed: nothing can be saved there."""
+
 REFILL: Final = 10
 """Requests that a bucket saves in the silence after a probe, if that is shorter than a trip."""
 
@@ -147,6 +150,9 @@ class Gauge:
     _faster: tuple[float, float] = field(default=(0.0, 0.0), init=False)
     """When the probe or the last step up began, and what passed before; a probe's savings too."""
 
+    _probed: bool = field(default=False, init=False)
+    """The last cut ended a probe."""
+
     _small: bool = field(default=False, init=False)
     """Whether the last probe was half as far: a window lets it pass where it stops a whole one."""
 
@@ -224,6 +230,7 @@ class Gauge:
         else:
             silence = min(trip, REFILL / before)
             self._learn(took, trip)
+        self._probed = mode is Mode.PROBE
         self._cruise_at(self._estimate)
         # Nothing that is answered makes anybody faster at once.
         self._set_rate(min(self.rate, rate))
@@ -290,6 +297,8 @@ class Gauge:
             self._trusted = False
         elif self.is_shut(took, trip):
             # A window that is used up, or an outage, says nothing of the limit.
+            if self._probed:
+                self._estimate *= RAISED
             self._plan_cruise(agrees=True)
             return
         else:
