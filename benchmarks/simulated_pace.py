@@ -28,6 +28,7 @@ __all__ = [
     "Unrelated",
     "Window",
     "jittered",
+    "slow_when_refused",
     "slow_when_served",
     "steady",
 ]
@@ -136,6 +137,10 @@ def jittered(chance: random.Random, served: bool) -> tuple[float, float]:
 
 def slow_when_served(chance: random.Random, served: bool) -> tuple[float, float]:
     return 0.01, 0.79 + 0.4 * chance.random() if served else 0.02
+
+
+def slow_when_refused(chance: random.Random, served: bool) -> tuple[float, float]:
+    return 0.01, 0.04 if served else 2.9 + 0.2 * chance.random()
 
 
 class Pace(Protocol):

@@ -80,11 +80,35 @@ def test_a_slot_from_before_a_pause_is_nobody_s(first: bool) -> None:
 def test_grows_while_callers_wait() -> None:
     throttle = Throttle()
 
-    for _ in range(100):
-        throttle.reserve(0)
+    slots = [throttle.reserve(0) for _ in range(50)]
+    for slot in slots[:40]:
+        throttle.observe(slot.at, slot.at + 0.05, SERVED)
     throttle.reserve(0.5)
 
     assert throttle.rate == 200
+
+
+def test_does_not_grow_before_anything_came_back() -> None:
+    throttle = Throttle()
+
+    for now in range(10):
+        for _ in range(200):
+            throttle.reserve(now)
+
+    assert throttle.rate == 100
+
+
+def test_grows_after_a_time_of_little_to_send() -> None:
+    throttle = Throttle()
+    for second in range(1000):
+        throttle.reserve(second)
+
+    for now in (1000, 1000.4, 1000.8):
+        slots = [throttle.reserve(now) for _ in range(41)]
+        for slot in slots:
+            throttle.observe(slot.at, slot.at + 0.05, SERVED)
+
+    assert throttle.rate > 100
 
 
 @pytest.mark.parametrize(("limits", "most"), [({"rate": 80}, 80), ({"max_rate": 150}, 150)])
@@ -93,7 +117,9 @@ def test_grows_no_further_than_it_is_told(limits: dict[str, float], most: float)
 
     for second in range(100):
         throttle.reserve(second / 100)
-        throttle.reserve(second / 100)
+        slot = throttle.reserve(second / 100)
+        for _ in range(5):
+            throttle.observe(slot.at, slot.at + 0.05, SERVED)
 
     assert throttle.rate == most
 

@@ -5,11 +5,16 @@ The bounds are wider than what was measured, by a third of the loss or more.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from itertools import cycle
+from statistics import median
 
 import pytest
 
 from benchmarks.simulated_pace import (
+    BROKEN,
+    SERVED,
     WAIT_A_SECOND,
     Bucket,
     Limiter,
@@ -20,6 +25,7 @@ from benchmarks.simulated_pace import (
     Unrelated,
     Window,
     jittered,
+    slow_when_refused,
     slow_when_served,
     steady,
 )
@@ -99,6 +105,12 @@ def test_a_window_is_no_bucket_and_does_little_harm(rate: int, trip: Trip) -> No
     assert_score(score, of_ideal=0.945 if trip is steady else 0.87, rejected=0.05)
 
 
+def test_a_small_window_is_used_nearly_whole() -> None:
+    scores = [Run(Window(20), seed=seed, trip=jittered).play(120) for seed in (1, 2, 3)]
+
+    assert median(score.of_ideal for score in scores) >= 0.95
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize(("rate", "of_ideal"), [(80, 0.95), (200, 0.93), (500, 0.82)])
 def test_429s_that_come_whatever_the_rate_is_do_not_drive_it_down(
@@ -120,6 +132,39 @@ def test_a_refusal_that_is_faster_than_an_answer_does_not_mislead() -> None:
     score = Run(Bucket(200), workers=400, trip=slow_when_served).play(60)
 
     assert_score(score, of_ideal=0.92, rejected=0.03)
+
+
+@pytest.mark.parametrize("burst", [30, 100])
+@pytest.mark.parametrize("workers", [64, 256])
+def test_a_refusal_that_is_slower_than_an_answer_does_not_mislead(
+    workers: int, burst: float
+) -> None:
+    score = Run(Bucket(100, burst=burst), workers=workers, trip=slow_when_refused).play(120)
+
+    assert_score(score, of_ideal=0.92, rejected=0.13)
+
+
+def test_a_first_refusal_that_takes_very_long_is_got_over() -> None:
+    def slow(chance: random.Random, served: bool) -> tuple[float, float]:
+        return 0.01, 0.04 if served else 10
+
+    score = Run(Bucket(100, burst=100), trip=slow).play(120)
+
+    assert_score(score, of_ideal=0.75, rejected=0.08)
+
+
+def test_a_limit_that_comes_back_from_almost_nothing_is_noticed() -> None:
+    score = Run(Bucket(2, then=100, at=60)).play(180)
+
+    assert_score(score, of_ideal=0.8, rejected=0.01)
+
+
+def test_a_vtex_that_breaks_on_every_third_does_not_drive_it_down() -> None:
+    replies = cycle([SERVED, SERVED, BROKEN])
+
+    score = Run(Bucket(200), served=lambda: next(replies)).play(60)
+
+    assert_score(score, of_ideal=0.97, rejected=0.015)
 
 
 def test_a_bucket_of_one_is_lived_with() -> None:

@@ -1,8 +1,8 @@
 """How much an account takes, though nobody says so: judged by what passes and what is refused.
 
 A 429 says that the limit's bucket is empty at that moment. Between two such moments, what passed
-over the time it took *is* the limit. So the rate grows until the first 429, then cruises just under
-what was measured, and every while spends what it has saved on a probe a little above, which ends in
+over the time it took *is* the limit. So the rate grows, as long as what is sent comes back, until
+the first 429, then cruises just under what was measured, and every while spends what it has saved on a probe a little above, which ends in
 the next measurement. A probe that outlives its savings means that the limit rose.
 
 Not every 429 is the limit's. One that comes while there should be something left is put on trial:
@@ -36,6 +36,9 @@ GROW_BY: Final = 2.0
 REGROW_BY: Final = 1.25
 """The step once a limit was met: the next one cannot be far."""
 
+PROVES: Final = 0.35
+"""The part of a rate that has to pass before the next step: a 429 may take long to come back."""
+
 TOO_FAST: Final = 0.75
 """What is kept of a rate that met a 429 before anything was measured."""
 
@@ -44,6 +47,8 @@ STILL_TOO_FAST: Final = 0.25
 
 GENEROUS: Final = 1.15
 """More than what passed of what was under way: too much is soon measured, too little is not."""
+
+LEAST_UNDER_WAY: Final = 0.01
 
 JUDGED_WITHIN: Final = 4
 """Trips after which a step up is judged, however few answers came."""
@@ -83,7 +88,6 @@ FEW: Final = 40
 MANY: Final = 180
 """Requests between two probes, until and once measurements agree: each costs about one 429."""
 
-FIRST_WORTH: Final = 8.0
 PAUSE_WORTH: Final = 60.0
 """Where a 429 closes the account for long, the cruise before the next one is so much longer."""
 
@@ -94,12 +98,8 @@ MANY_UNDER_WAY: Final = {Mode.CRUISE: 4, Mode.PROBE: 8}
 """Requests under way that make a trial cheap: they are refused or not, whatever is done."""
 
 DISMISSED: Final = 0.9975
-DOUBTED: Final = 0.97
-"""What is kept of an estimate for each trial that came to nothing, if it is trusted and if not:
-a limit may fall by less than a trial can tell."""
-
-TRUSTED: Final = 3
-"""Trials in a row that come to nothing show as much as a second measurement."""
+"""What is kept of an estimate for each trial that came to nothing: a limit may fall by less than a
+trial can tell."""
 
 NOISY: Final = 2
 MOST_NOISE: Final = 4
@@ -119,7 +119,7 @@ class Gauge:
     """When `review` is due."""
 
     empty_at: float = field(default=-math.inf, init=False)
-    """When the request left that found the bucket empty."""
+    """When the bucket was empty: what left later is counted."""
 
     passed: int = field(default=0, init=False)
     unclear: int = field(default=0, init=False)
@@ -145,24 +145,21 @@ class Gauge:
     _trusted: bool = field(default=False, init=False)
     """Whether something confirmed the estimate."""
 
-    _dismissed: int = field(default=0, init=False)
-    """Trials that came to nothing since the last cut."""
-
     _noise: int = field(default=0, init=False)
     _cruise: float = field(default=FIRST_CRUISE, init=False)
-    _probe: tuple[float, float] = field(default=(0.0, 0.0), init=False)
-    """When the probe began, and how much may have passed before it exceeds its savings."""
-
-    _small: bool = field(default=False, init=False)
-    """Whether the last probe was half as far: a window lets it pass where it stops a whole one."""
+    _faster: tuple[float, float] = field(default=(0.0, 0.0), init=False)
+    """When the probe or the last step up began, and what passed before; a probe's savings too."""
 
     _probed: bool = field(default=False, init=False)
     """The last cut ended a probe."""
 
+    _small: bool = field(default=False, init=False)
+    """Whether the last probe was half as far: a window lets it pass where it stops a whole one."""
+
     def __attrs_post_init__(self) -> None:
         self._set_rate(FIRST_RATE)
 
-    def is_strange(self, sent_at: float, trip: float, *, waits: bool) -> bool:
+    def is_strange(self, sent_at: float, seen_to: float, trip: float, *, waits: bool) -> bool:
         """Whether a 429 may mean nothing, so that the pace is kept until it is known.
 
         Where VTEX asks to *wait*, what passes afterwards tells nothing.
@@ -171,26 +168,25 @@ class Gauge:
             return False
         trial = self.trial
         if trial is None:
-            return self._try(sent_at, trip)
+            return self._try(sent_at, seen_to, trip)
         if sent_at > trial.since:
             trial.refused += 1
             if trial.convicts:
                 return False
             if trial.is_over:
-                self._dismiss(trial)
+                self._dismiss()
         return True
 
-    def _try(self, sent_at: float, trip: float) -> bool:
+    def _try(self, sent_at: float, seen_to: float, trip: float) -> bool:
         """Put a 429 on trial, where that costs little or the limit is no likely reason."""
-        took = sent_at - self.empty_at
-        noisy = self._noise >= NOISY
-        if self.passed < (1 if noisy else self._slack):
+        if not self.passed:
             return False
-        left = self._estimate * took - self.passed
+        noisy = self._noise >= NOISY
+        left = self._estimate * (seen_to - self.empty_at) - self.passed
         unlikely = self._trusted and self._mode is Mode.CRUISE and left > self._slack
         if not (unlikely or noisy or self.rate * trip >= MANY_UNDER_WAY[self._mode]):
             return False
-        self.trial = Trial(sent_at, self._bounds(took)[1])
+        self.trial = Trial(sent_at)
         return True
 
     def see_passed(self, sent_at: float) -> None:
@@ -199,17 +195,13 @@ class Gauge:
         if trial is not None and sent_at > trial.since:
             trial.passed += 1
             if trial.is_over:
-                self._dismiss(trial)
+                self._dismiss()
 
-    def _dismiss(self, trial: Trial) -> None:
+    def _dismiss(self) -> None:
         self.trial = None
-        kept = DISMISSED if self._trusted else DOUBTED
-        self._dismissed += 1
-        self._trusted = self._trusted or self._dismissed >= TRUSTED
         self._noise = min(self._noise + 1, MOST_NOISE)
         if self._mode is Mode.CRUISE:
-            lower = max(self._estimate * kept, min(self._estimate, trial.most))
-            self._cruise_at(max(lower, LEAST_RATE))
+            self._cruise_at(max(self._estimate * DISMISSED, LEAST_RATE))
 
     @property
     def _slack(self) -> float:
@@ -217,10 +209,10 @@ class Gauge:
 
     def cut(self, sent_at: float, seen_to: float, now: float, trip: float, *, waits: bool) -> float:
         """Take the measurement that a 429 completes; return how long to be silent."""
-        mode, rate, before, trial = self._mode, self.rate, self._estimate, self.trial
+        mode, rate, before, took = self._mode, self.rate, self._estimate, seen_to - self.empty_at
+        self._noise = max(self._noise - (self.trial is not None), 0)
         self.trial = self._step = None
-        self._dismissed = 0
-        self._noise = max(self._noise - (trial is not None), 0)
+        self.empty_at = max(sent_at, seen_to)
         if mode.grows:
             silence = trip
             self._step_back()
@@ -230,19 +222,18 @@ class Gauge:
                 estimate=before,
                 next_at=self.review_at,
                 trip=trip,
+                under_way=max(now - self.empty_at, LEAST_UNDER_WAY),
                 ends_at=now + JUDGED_WITHIN * trip,
                 waits=waits,
             )
             self.review_at = now + trip * (2 if waits else 1)
         else:
             silence = min(trip, REFILL / before)
-            self._learn(seen_to - self.empty_at, trip, trial.measured(seen_to) if trial else 0.0)
-        self._trusted = self._trusted or trial is not None
+            self._learn(took, trip)
         self._probed = mode is Mode.PROBE
         self._cruise_at(self._estimate)
         # Nothing that is answered makes anybody faster at once.
         self._set_rate(min(self.rate, rate))
-        self.empty_at = sent_at
         self.restart()
         return silence
 
@@ -259,7 +250,7 @@ class Gauge:
         """Take note that nobody sends before *until*, and of how long VTEX asked to wait."""
         self._closed += max(0.0, until - max(now, self._resumes))
         self._resumes = max(self._resumes, until)
-        self._cruise = max(self._cruise, (PAUSE_WORTH if self._trusted else FIRST_WORTH) * asked)
+        self._cruise = max(self._cruise, PAUSE_WORTH * asked)
         if self._mode is Mode.PROBE:
             self._cruise_at(self._estimate)
         if not self._step:
@@ -289,17 +280,16 @@ class Gauge:
         if not is_excess(self.refused, count):
             # All of it passed: the 429 was not the limit's.
             self._mode, self._estimate = step.mode, step.estimate
-            self._set_rate(step.rate)
+            self._step_up(step.rate, now)
             self.review_at = max(step.next_at, now)
         elif passed:
             least = step.rate / REGROW_BY if step.mode is Mode.REGROW else 0.0
-            found = min(step.rate, GENEROUS * (passed + 1) / step.trip)
+            found = min(step.rate, GENEROUS * (passed + 1) / step.under_way)
             self._cruise_at(max(least, found))
         elif step.mode is Mode.GROW:
-            most = max(2 / step.trip, step.rate * STILL_TOO_FAST)
-            self._cruise_at(min(self._estimate, most))
+            self._cruise_at(step.rate * STILL_TOO_FAST)
 
-    def _learn(self, took: float, trip: float, tried: float) -> None:
+    def _learn(self, took: float, trip: float) -> None:
         """Take what passed since the bucket was last empty for the limit."""
         before = self._estimate
         if took <= 0:
@@ -316,7 +306,6 @@ class Gauge:
             if self._trusted and self._mode is Mode.PROBE:
                 # What was saved may be less than was thought.
                 most = before
-            most = max(most, tried)
             self._estimate = max(min(least, self.rate), min(before, most), LEAST_RATE)
             self._trusted = abs(before - self._estimate) < AGREES * before
         self._plan_cruise(agrees=self._trusted)
@@ -344,24 +333,34 @@ class Gauge:
             self._judge(self._step, now)
             return True
         self.review_at = now + GROW_EVERY
+        since, before = self._faster
+        came = self.passed + self.unclear
         if not pressed:
             # What nobody waits for need not grow, and a probe of it proves nothing.
             if self._mode is Mode.PROBE:
                 self._cruise_at(self._estimate)
+            self._faster = now, came
             return False
-        if self._mode is Mode.PROBE:
+        if self._mode is Mode.CRUISE:
+            self._begin_probe(now, trip)
+        elif self._mode is Mode.PROBE:
             if not self._outlived(now):
                 return False
             self._mode = Mode.REGROW
-        if self._mode is Mode.CRUISE:
-            self._begin_probe(now, trip)
+            self._step_up(self.rate * REGROW_BY, now)
+        elif came - before < PROVES * self.rate * (now - since):
+            return False
         else:
-            self._set_rate(self.rate * (GROW_BY if self._mode is Mode.GROW else REGROW_BY))
+            self._step_up(self.rate * (GROW_BY if self._mode is Mode.GROW else REGROW_BY), now)
         return True
+
+    def _step_up(self, rate: float, now: float) -> None:
+        self._faster = now, self.passed + self.unclear
+        self._set_rate(rate)
 
     def _begin_probe(self, now: float, trip: float) -> None:
         saved = self._estimate * (now - self.empty_at) - self.passed
-        self._probe = now, self.passed + max(0.0, min(saved, MOST_SAVED))
+        self._faster = now, self.passed + max(0.0, min(saved, MOST_SAVED))
         self._mode = Mode.PROBE
         self._small = not self._small
         step = 1 / (self._estimate * trip) if trip else MOST_PROBE
@@ -370,7 +369,7 @@ class Gauge:
 
     def _outlived(self, now: float) -> bool:
         """Whether the probe let pass more than was saved for it."""
-        since, paid = self._probe
+        since, paid = self._faster
         overspent = self.passed - paid - self._estimate * (now - since)
         return overspent > self._slack and now >= since + LONG_PROBE and not self.trial
 

@@ -154,9 +154,9 @@ class Throttle:
         # What left before the last cut is of the same burst, which is already answered for.
         cuts = sent_at > self._cut_at
         if not cuts:
-            self._gauge.refused += sent_at > self._gauge.empty_at
+            self._gauge.refused += 1
         elif self._learns and self._gauge.is_strange(
-            sent_at, self._round_trip, waits=wait is not None
+            sent_at, self._seen_to(sent_at, now), self._round_trip, waits=wait is not None
         ):
             cuts = False
             self._keep_to_gauge()
@@ -175,8 +175,7 @@ class Throttle:
     def _cut(self, sent_at: float, now: float, longest: float, *, waits: bool = False) -> None:
         gauge = self._gauge
         trip = min(max(now - sent_at, SHORTEST_SILENCE), longest)
-        # A request that passes may take longer than a 429: count up to what must be answered.
-        seen_to = sent_at - max(0.0, self._round_trip - trip)
+        seen_to = self._seen_to(sent_at, now)
         missed = seen_to > gauge.empty_at > -math.inf and gauge.is_shut(
             seen_to - gauge.empty_at, trip
         )
@@ -190,6 +189,10 @@ class Throttle:
         self._pressed = self._unspent = False
         # What is under way comes back before anything more is sent.
         self._close(now, now + silence)
+
+    def _seen_to(self, sent_at: float, now: float) -> float:
+        """Return when the last of what has passed by now left, however long the 429 took."""
+        return now - self._round_trip if self._round_trip else sent_at
 
     def _close(self, now: float, until: float, asked: float = 0.0) -> None:
         self.closed_until = max(self.closed_until, until)

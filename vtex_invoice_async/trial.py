@@ -18,9 +18,6 @@ EXCESS: Final = 1 / 15
 ENOUGH: Final = 4
 """Answers to what was under way, at least, to judge a step up by them."""
 
-MEASURED_BY: Final = 8
-"""What has to pass during a trial for it to be a measurement of its own."""
-
 
 def is_excess(refused: int, count: int) -> bool:
     """Whether more of *count* answers were 429s than come by chance."""
@@ -32,9 +29,6 @@ class Trial:
     """A 429 that came though something should be left, and what came back of what left after it."""
 
     since: float
-    most: float
-    """What the limit is at most, if the 429 is its."""
-
     passed: int = 0
     refused: int = 0
 
@@ -47,14 +41,6 @@ class Trial:
     def convicts(self) -> bool:
         """Whether it is clear that the limit fell, or is met."""
         return self.refused >= 2 and self.refused >= EXCESS * (self.passed + self.refused)
-
-    def measured(self, until: float) -> float:
-        """Return the rate at which requests passed, or 0 where that was too short to know.
-
-        Nobody was silent meanwhile, so that not even a small bucket ran over.
-        """
-        long_enough = self.passed >= MEASURED_BY and until > self.since
-        return self.passed / (until - self.since) if long_enough else 0.0
 
 
 class Mode(Enum):
@@ -88,6 +74,9 @@ class Step:
     """When the next step would have been."""
 
     trip: float
+    under_way: float
+    """How long had been sent what is judged."""
+
     ends_at: float
     """When it is judged at the latest."""
 
@@ -96,7 +85,7 @@ class Step:
 
     def is_open(self, refused: int, count: int, now: float) -> bool:
         """Whether too little is known to judge by, and more will be."""
-        few = count < ENOUGH and not refused and self.mode is Mode.GROW
+        few = count < ENOUGH and not refused
         return few and not self.waits and now < self.ends_at
 
     def is_judged(self, count: int) -> bool:
