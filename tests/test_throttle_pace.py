@@ -229,3 +229,12 @@ def test_a_request_now_and_then_does_not_hurry() -> None:
         throttle.observe(slot.at, second + 0.05, Reply(status=200, headers={}, body=b""))
 
     assert throttle.rate == first
+
+
+def test_a_long_wait_at_the_start_does_not_hold_the_pace_down_for_an_hour() -> None:
+    wait_a_minute = Reply(status=429, headers={"Retry-After": "60"}, body=b"")
+    ours = Ours()
+
+    Run(Bucket(20, then=200, at=2), refusal=wait_a_minute, pace=ours).play(900)
+
+    assert ours.throttle.rate > 100

@@ -88,8 +88,10 @@ FEW: Final = 40
 MANY: Final = 180
 """Requests between two probes, until and once measurements agree: each costs about one 429."""
 
+FIRST_WORTH: Final = 8.0
 PAUSE_WORTH: Final = 60.0
-"""Where a 429 closes the account for long, the cruise before the next one is so much longer."""
+"""Where a 429 closes the account for long, the cruise before the next one is so much longer: little
+at first, for an estimate that nothing has confirmed may be far too low."""
 
 AGREES: Final = 0.05
 """How far two measurements of one limit are apart."""
@@ -250,7 +252,8 @@ class Gauge:
         """Take note that nobody sends before *until*, and of how long VTEX asked to wait."""
         self._closed += max(0.0, until - max(now, self._resumes))
         self._resumes = max(self._resumes, until)
-        self._cruise = max(self._cruise, PAUSE_WORTH * asked)
+        worth = PAUSE_WORTH if self._trusted else FIRST_WORTH
+        self._cruise = max(self._cruise, worth * asked)
         if self._mode is Mode.PROBE:
             self._cruise_at(self._estimate)
         if not self._step:
