@@ -130,7 +130,7 @@ def require(kind: type[object], field: str, value: object) -> None:
 
 def listed(field: str, values: Iterable[T]) -> tuple[T, ...]:
     """Return *values* as a tuple, or refuse what has none."""
-    if not isinstance(values, Iterable):
+    if type(values) is not list and not isinstance(values, Iterable):
         raise InvalidInvoice(problem("type", field, "must be a list"))
     return tuple(values)
 

@@ -88,10 +88,10 @@ def encode(operation: Operation[R], orders_api: OrdersApi) -> Request:
 
 
 def _body(operation: Operation[R], orders_api: OrdersApi) -> bytes | None:
-    if isinstance(operation, NotifyReady):
-        return operation.content
     body = operation.body()
-    return None if body is None else encode_body(body, orders_api)
+    if body is not None:
+        return encode_body(body, orders_api)
+    return operation.content if isinstance(operation, NotifyReady) else None
 
 
 def _path(operation: Operation[R], orders_api: OrdersApi) -> str:
