@@ -13,6 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from attrs import define
@@ -63,7 +64,7 @@ def around(
     counts: Callable[..., bool] = lambda *_: True,
     is_after: bool = True,
 ) -> None:
-    """Burn *fuse* after, or before, the calls of a coroutine method that count."""
+    """Burn *fuse* after, or before, the calls that count of a method that is awaited."""
     real = getattr(owner, name)
 
     @wraps(real)
@@ -75,7 +76,12 @@ def around(
             fuse.burn()
         return result
 
-    setattr(owner, name, wrapped)
+    @wraps(real)
+    def begun(self: object, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(wrapped(self, *args, **kwargs))
+
+    # Some have begun before they are awaited.
+    setattr(owner, name, wrapped if iscoroutinefunction(real) else begun)
 
 
 def while_waiting(fuse: Fuse) -> None:
