@@ -113,6 +113,31 @@ async def test_no_job_is_taken_before_a_worker_is_free_for_it() -> None:
     assert sorted(results) == list(range(50))
 
 
+@pytest.mark.parametrize("ahead", [0, 1, 5])
+async def test_of_an_input_that_is_awaited_some_are_taken_ahead(ahead: int) -> None:
+    begun = taken = most = 0
+
+    async def jobs() -> AsyncIterator[int]:
+        nonlocal taken, most
+        for job in range(50):
+            taken += 1
+            most = max(most, taken - begun)
+            yield job
+
+    async def work(job: int) -> int:
+        nonlocal begun
+        begun += 1
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return job
+
+    run = work_through(jobs(), work, width=3, grace=1, ready=lambda: None, ahead=ahead)
+    results = [result async for result in run]
+
+    assert sorted(results) == list(range(50))
+    assert ahead <= most <= 3 + ahead
+
+
 @pytest.mark.parametrize("width", [1, 3, 8])
 async def test_a_reader_who_is_busy_holds_the_workers_back(width: int) -> None:
     done = read = 0

@@ -60,7 +60,7 @@ class Timeouts(Value):
     read: float = 20
     """To the head of the answer, and between two pieces of its body.
 
-    Where a body is above 64 KiB, and through a proxy, between any two pieces."""
+    Where a body is above 48 KiB, and through a proxy, between any two pieces."""
 
     total: float = 30
     """From the first step to the last byte of the answer."""

@@ -68,7 +68,9 @@ PEERS: Final[Mapping[str, Peer]] = {
         send=by("requests_threads"), share=0.25, packages={"requests": EXTRA}
     ),
     "httpx": Peer(send=by("httpx_async"), share=0.15, packages={"httpx": EXTRA}),
-    "httpx2": Peer(send=by("httpx2_async"), share=0.25, packages={"httpx2": EXTRA}),
+    "httpx2": Peer(
+        send=by("httpx_async", "send_by_httpx2"), share=0.25, packages={"httpx2": EXTRA}
+    ),
     "niquests": Peer(send=by("niquests_async"), share=0.5, packages={"niquests": APART}),
     "vtexpy, threads": Peer(send=by("vtexpy_threads"), share=0.03, packages={"vtex": EXTRA}),
     "openapi-generator JavaScript": Peer(

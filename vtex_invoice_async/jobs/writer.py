@@ -108,7 +108,7 @@ class Writer:
         return self._put(work, changes=True, is_move=True)
 
     def soon(self, work: Callable[[Table], None]) -> None:
-        """Have *work*, which changes nothing, done before what is asked for next."""
+        """Have *work*, which changes nothing, done before what is asked for next: it wakes nobody."""
         self._asked.append(_Task(work, changes=False, is_move=False, done=None))
 
     def _put(
