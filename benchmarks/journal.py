@@ -27,8 +27,8 @@ from benchmarks.files import FILES
 from benchmarks.rounds import Figure, table
 from benchmarks.rows import KEPT, checked
 from vtex_invoice_async.jobs import Journal
+from vtex_invoice_async.jobs.header import header_of
 from vtex_invoice_async.jobs.job import Entry, Record
-from vtex_invoice_async.jobs.journal import header_of
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.outcome import State
 

@@ -17,10 +17,11 @@ from tests.command_line import ROOT, TIMEOUT
 from tests.factories import make_invoice, make_item
 from vtex_invoice_async import InvoiceJob, InvoiceType, OrdersApi
 from vtex_invoice_async.errors import JournalError
+from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import Entry, Record, digest
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.sqlite import SqliteStore
-from vtex_invoice_async.jobs.store import Header, Store
+from vtex_invoice_async.jobs.store import Store
 from vtex_invoice_async.outcome import State
 
 HEADER: Final = Header(account="acme", origin="https://acme.example:443", family="oms")

@@ -21,7 +21,7 @@ from vtex_invoice_async import (
 )
 from vtex_invoice_async.jobs import Journal, Summary
 from vtex_invoice_async.jobs.events import Event
-from vtex_invoice_async.jobs.journal import header_for
+from vtex_invoice_async.jobs.header import header_for
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.runner import Runner

@@ -19,7 +19,7 @@ from tests.failures import POSTED
 from vtex_invoice_async import ClientConfig, VtexInvoiceClient
 from vtex_invoice_async.errors import JournalFailed
 from vtex_invoice_async.jobs import Journal, run
-from vtex_invoice_async.jobs.journal import header_for
+from vtex_invoice_async.jobs.header import header_for
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.sandbox import Sandbox
 

@@ -13,7 +13,7 @@ from tests.factories import make_invoice, make_tracking
 from tests.fuzzing import IDS, fuzzed
 from vtex_invoice_async import ClientConfig, OrdersApi, TrackingStatus
 from vtex_invoice_async.errors import ConfigError, InvalidInvoice
-from vtex_invoice_async.jobs.journal import header_for
+from vtex_invoice_async.jobs.header import header_for
 from vtex_invoice_async.messages import Request
 from vtex_invoice_async.operations import (
     GetOrder,

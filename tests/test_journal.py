@@ -22,8 +22,9 @@ from tests.journals import (
 from vtex_invoice_async import ClientConfig, OrdersApi
 from vtex_invoice_async.errors import JournalBusy, JournalError, JournalMismatch
 from vtex_invoice_async.jobs.entering import MOST_TOLD
+from vtex_invoice_async.jobs.header import header_of
 from vtex_invoice_async.jobs.job import Entry, digest
-from vtex_invoice_async.jobs.journal import Journal, header_of
+from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.jobs.store import Store

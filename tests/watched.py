@@ -39,10 +39,12 @@ from vtex_invoice_async.jobs.nfe_document import Content, Document
 from vtex_invoice_async.jobs.nfe_folders import Found
 from vtex_invoice_async.jobs.order_ids import Named
 from vtex_invoice_async.jobs.plan import Asked
+from vtex_invoice_async.jobs.reasons import Reason
 from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.operations import NotifyReady
 from vtex_invoice_async.sandbox import server
+from vtex_invoice_async.throttle import Pace
 
 SECRET_NAMES: Final = ("VTEX_APP_KEY", "VTEX_APP_TOKEN", "VTEX_USER_TOKEN")
 SAID: Final = re.compile(
@@ -67,7 +69,7 @@ PRINTED: Final[tuple[type, ...]] = (
     *get_args(job_events.Event),
     *(outcome.Outcome, outcome.InvoiceJob, Summary, Entry, Record, RowProblem, Doubt, Problem),
     *(Asked, Row, BadRow, Group, Note, Content, Document, Found, Markup, Named),
-    NotifyReady,
+    *(NotifyReady, Pace, Reason),
     *(messages.Request, messages.Reply, messages.NoReply, ClientConfig, Credentials),
     *(models.Invoice, models.InvoiceItem, models.Receipt, models.Order, models.Package),
 )

@@ -19,6 +19,7 @@ from vtex_invoice_async.messages import NoReply, Reply
 from vtex_invoice_async.operations import Operation
 from vtex_invoice_async.protocol import decode, doubt_of, encode
 from vtex_invoice_async.retry import Attempt, GiveUp, RetryPolicy, RetryQuota, decide
+from vtex_invoice_async.throttle import Pace
 from vtex_invoice_async.transport import Transport
 from vtex_invoice_async.turns import Turns
 from vtex_invoice_async.vocabulary import OrdersApi
@@ -50,6 +51,7 @@ class Caller:
         self._config = config
         self._transport = Transport(config)
         self._quota = RetryQuota()
+        self._retried = 0
         self._closed = asyncio.Event()
         self._opened_at = (datetime.min.replace(tzinfo=UTC), 0.0)
         self.time: Callable[[], float] = _time
@@ -88,6 +90,10 @@ class Caller:
         """Return the time of day by the loop's clock: setting the computer's does not move it."""
         wall, loop = self._opened_at
         return wall + timedelta(seconds=self.time() - loop)
+
+    def pace(self) -> Pace:
+        """Return how fast is sent, here and now."""
+        return self.turns.pace(self.time(), self._retried)
 
     def call(
         self,
@@ -157,6 +163,7 @@ class Caller:
             decision = decide(call.policy, attempt)
             if isinstance(decision, GiveUp) or not self._may_repeat(call, error):
                 return
+            self._retried += 1
             if self.observers:
                 retrying = Retrying(
                     operation=call.operation.name,

@@ -39,6 +39,7 @@ from vtex_invoice_async.operations import (
     receipt_from,
 )
 from vtex_invoice_async.outcome import InvoiceJob, Outcome, State, state_of
+from vtex_invoice_async.throttle import Pace
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["VtexInvoiceClient"]
@@ -150,6 +151,14 @@ class VtexInvoiceClient:
     def now(self) -> datetime:
         """Return the time of day as doubts are dated: it never goes back while the client is open."""
         return self._caller.latest()
+
+    def pace(self) -> Pace:
+        """Return how fast this client sends at the moment, as it has learned from VTEX's answers.
+
+        It counts sends, and not reads: VTEX limits those for themselves.
+        """
+        self._caller.check_usable()
+        return self._caller.pace()
 
     def in_doubt(self) -> tuple[Doubt, ...]:
         """Return what this client may have had applied and has not found out yet, oldest first."""

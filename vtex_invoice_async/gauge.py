@@ -161,6 +161,11 @@ class Gauge:
     def __attrs_post_init__(self) -> None:
         self._set_rate(FIRST_RATE)
 
+    @property
+    def limit(self) -> float | None:
+        """What the account takes, as it was last measured; None while nothing shows where it ends."""
+        return None if self._mode.grows or math.isinf(self._estimate) else self._estimate
+
     def is_strange(self, sent_at: float, seen_to: float, trip: float, *, waits: bool) -> bool:
         """Whether a 429 may mean nothing, so that the pace is kept until it is known.
 

@@ -17,7 +17,7 @@ from vtex_invoice_async.gauge import FIRST_RATE, Gauge
 from vtex_invoice_async.messages import Reply
 from vtex_invoice_async.value import Value
 
-__all__ = ["LONGEST_BUSY", "Slot", "Throttle"]
+__all__ = ["LONGEST_BUSY", "Pace", "Slot", "Throttle"]
 
 # Rates are requests a second, times are seconds.
 
@@ -31,6 +31,30 @@ SHORTEST_SILENCE: Final = 0.01
 LONGEST_SILENCE: Final = 30.0
 HINT_SILENCE: Final = 0.1
 """The most that a header is worth: nothing was refused, so nothing has to be waited for."""
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Pace(Value):
+    """How fast a client sends at one moment, and what has held it up so far."""
+
+    rate: float
+    """Requests a second, from now on."""
+
+    limit: float | None
+    """The account's, in requests a second, as its answers showed it. None where nothing has yet, and
+    where the rate was given."""
+
+    closed_for: float
+    """Seconds in which nothing is sent at all: a 429 was met, or VTEX asked to wait."""
+
+    is_answered: bool
+    """False while sends wait for VTEX to answer again."""
+
+    throttled: int
+    """429s so far."""
+
+    retried: int
+    """Attempts so far that repeated one which VTEX had not acted on."""
 
 
 @frozen(eq=False, repr=False)
@@ -110,6 +134,11 @@ class Throttle:
     def holds(self, slot: Slot) -> bool:
         """Whether *slot* still stands; if not, the pace changed: book another."""
         return slot.turn == self._turn
+
+    @property
+    def limit(self) -> float | None:
+        """What the account takes, in requests a second; None where that is told, or not known."""
+        return self._gauge.limit if self._learns else None
 
     @property
     def fruitless_since(self) -> float | None:

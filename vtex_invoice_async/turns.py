@@ -14,7 +14,7 @@ from vtex_invoice_async.errors import ConfigError, NotSent, RateLimited
 from vtex_invoice_async.events import CircuitTurned, Observers, Throttled
 from vtex_invoice_async.messages import NoReply, Reply
 from vtex_invoice_async.protocol import is_answer
-from vtex_invoice_async.throttle import LONGEST_BUSY, Throttle
+from vtex_invoice_async.throttle import LONGEST_BUSY, Pace, Throttle
 
 __all__ = ["Sleepers", "Turns"]
 
@@ -54,7 +54,19 @@ class Turns:
         self._circuit = Circuit()
         self._sleepers = Sleepers()
         self._most = config.max_concurrency
+        self._throttled = 0
         self.is_closing = False
+
+    def pace(self, now: float, retried: int) -> Pace:
+        """Return how fast is sent, after so many attempts that were *retried*."""
+        return Pace(
+            rate=self._pace.rate,
+            limit=self._pace.limit,
+            closed_for=max(0.0, self._pace.closed_until - now),
+            is_answered=not self._circuit.is_open,
+            throttled=self._throttled,
+            retried=retried,
+        )
 
     @property
     def circuit_is_open(self) -> bool:
@@ -169,6 +181,7 @@ class Turns:
         if isinstance(reply, NoReply):
             return
         pace, other = (self._pace, self._read_pace) if acts else (self._read_pace, self._pace)
+        self._throttled += reply.status == 429
         cut = pace.observe(call.sent_at, now, reply)
         if reply.status in {429, 503} and (wait := reply.retry_after) is not None:
             # It is the account that is asked to wait.

@@ -16,12 +16,12 @@ from vtex_invoice_async.cli.display import say_json, stderr, stdout, table
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.config import ClientConfig, orders_api_of, url_of
 from vtex_invoice_async.errors import ConfigError
+from vtex_invoice_async.jobs.header import Header, header_for, header_of
 from vtex_invoice_async.jobs.job import FINAL, Record
-from vtex_invoice_async.jobs.journal import Journal, header_for, header_of
+from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.lock import read_holder
 from vtex_invoice_async.jobs.rows import OURS
 from vtex_invoice_async.jobs.sqlite import lock_of
-from vtex_invoice_async.jobs.store import Header
 from vtex_invoice_async.jobs.summary import Exit, by_state
 from vtex_invoice_async.outcome import State
 

@@ -23,22 +23,23 @@ from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, Unpack, cast
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from attrs import evolve, frozen
 
 from vtex_invoice_async.config import ClientConfig
-from vtex_invoice_async.errors import JournalBusy, JournalError, JournalMismatch
+from vtex_invoice_async.errors import JournalBusy, JournalError
 from vtex_invoice_async.jobs.clock import agree
 from vtex_invoice_async.jobs.entering import Entered, enter
+from vtex_invoice_async.jobs.header import Header, compare, header_for
 from vtex_invoice_async.jobs.job import Changes, Entry, Facts, Record, is_begun
+from vtex_invoice_async.jobs.reasons import NEEDY, Reason, Reasons
 from vtex_invoice_async.jobs.sqlite import SqliteStore
-from vtex_invoice_async.jobs.store import Header, Lease, RunRecord, Store, Table
+from vtex_invoice_async.jobs.store import Lease, RunRecord, Store, Table
 from vtex_invoice_async.outcome import State
-from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
+from vtex_invoice_async.vocabulary import InvoiceType
 
-__all__ = ["AT_ONCE", "Claim", "Journal", "header_for", "header_of"]
+__all__ = ["AT_ONCE", "Claim", "Journal"]
 
 LEASE: Final = timedelta(minutes=10)
 """How long a claim holds without a sign of life: far longer than an attempt may take."""
@@ -47,20 +48,6 @@ AT_ONCE: Final = 64
 """Orders that are claimed, and records that are read, in one go."""
 
 _PLACES: Final = {InvoiceType.OUTPUT: 0, InvoiceType.INPUT: 1}
-
-
-def header_of(*, account: str, url: str, orders_api: OrdersApi) -> Header:
-    """Return whose invoices a client of these settings sends."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    family = "oms" if orders_api is OrdersApi.OMS else "pii"
-    return Header(account=account, origin=f"{parts.scheme}://{host}:{port}", family=family)
-
-
-def header_for(config: ClientConfig) -> Header:
-    """Return whose invoices a client of *config* sends."""
-    return header_of(account=config.account, url=config.url, orders_api=config.orders_api)
 
 
 @frozen(kw_only=True)
@@ -142,7 +129,7 @@ class Journal:
     def check_client(self, config: ClientConfig) -> None:
         """Raise `JournalMismatch` where a client of *config* sends other invoices than these."""
         if self._header is not None:
-            _compare(self._header, header_for(config))
+            compare(self._header, header_for(config))
 
     async def _check_header(self) -> None:
         found = await self._store.read(lambda table: table.header())
@@ -152,7 +139,7 @@ class Journal:
             header = self._header
             await self._store.change(lambda table: table.put_header(header))
         elif self._header is not None:
-            _compare(found, self._header)
+            compare(found, self._header)
         self._header = found or self._header
 
     @property
@@ -331,6 +318,15 @@ class Journal:
                 if record.state in states:
                     yield record
 
+    async def reasons(self, run: int | None = None) -> Sequence[Reason]:
+        """Return why invoices of a run, or any, are not confirmed; what was never begun has no reason."""
+        reasons = Reasons()
+        for state in NEEDY:
+            async for record in self.records({state}):
+                if run is None or record.run == run:
+                    reasons.add(record)
+        return reasons.found()
+
     async def begun(self, order_id: str) -> frozenset[str]:
         """Return the numbers of an order's invoices that VTEX has, may have or may show."""
         records = await self._store.read(lambda table: table.of_orders([order_id]))
@@ -339,15 +335,6 @@ class Journal:
     async def runs(self, most: int) -> Sequence[RunRecord]:
         """Return the last runs, the last one first."""
         return await self._store.read(lambda table: table.runs(most))
-
-
-def _compare(ours: Header, theirs: Header) -> None:
-    if ours != theirs:
-        raise JournalMismatch(
-            f"the journal is for {ours.account} at {ours.origin} ({ours.family}), "
-            f"and not for {theirs.account} at {theirs.origin} ({theirs.family}): check VTEX_ACCOUNT, "
-            "VTEX_BASE_URL and VTEX_ORDERS_API, or name another journal"
-        )
 
 
 def _text(now: datetime) -> str:

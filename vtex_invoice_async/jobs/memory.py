@@ -11,8 +11,9 @@ from typing import TypeVar
 from attrs import define, evolve, field
 
 from vtex_invoice_async.errors import JournalFailed
+from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import Changes, Entry, Record, changed, digest
-from vtex_invoice_async.jobs.store import Header, Lease, Leases, RunRecord, Table, moved
+from vtex_invoice_async.jobs.store import Lease, Leases, RunRecord, Table, moved
 from vtex_invoice_async.outcome import State
 
 __all__ = ["Content", "MemoryStore"]

@@ -13,8 +13,9 @@ from typing import Any, Final
 import orjson
 
 from vtex_invoice_async.errors import JournalDamaged
+from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import AT, COLUMNS, Changes, Entry, Record, changed, digest
-from vtex_invoice_async.jobs.store import Header, Leases, RunRecord
+from vtex_invoice_async.jobs.store import Leases, RunRecord
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 

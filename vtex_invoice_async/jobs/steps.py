@@ -291,7 +291,9 @@ def _ready(record: Record, *, is_checked: bool) -> NotifyReady:
 def _facts(error: CallError | ConfigError) -> Facts:
     if isinstance(error, ConfigError):
         return {}
-    return {"status": error.status, "code": error.code, "message": error.message}
+    # Where VTEX said nothing, ours are the only words that tell why.
+    told = error.message or printable(error.reason, LONGEST_REASON)
+    return {"status": error.status, "code": error.code, "message": told}
 
 
 def _is_in_flight(record: Record) -> bool:

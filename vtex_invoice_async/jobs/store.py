@@ -11,24 +11,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from attrs import frozen
 
 from vtex_invoice_async.errors import JournalBusy, JournalError
+from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import TRANSITIONS, Changes, Entry, Record
 from vtex_invoice_async.outcome import State
 
-__all__ = ["Header", "Lease", "Leases", "RunRecord", "Store", "Table", "moved"]
+__all__ = ["Lease", "Leases", "RunRecord", "Store", "Table", "moved"]
 
 T = TypeVar("T")
-
-
-@frozen(kw_only=True)
-class Header:
-    """Whose invoices a journal holds: those of another account, host or family of paths are not."""
-
-    account: str
-    origin: str
-    """Scheme, host and port."""
-
-    family: str
-    """`oms` or `pii`: where the invoices of an account live."""
 
 
 @frozen(kw_only=True)

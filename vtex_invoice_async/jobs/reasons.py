@@ -1,0 +1,154 @@
+"""Why invoices are not confirmed: the same reason once, with its count and with what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from vtex_invoice_async.jobs.job import Record
+from vtex_invoice_async.outcome import State
+from vtex_invoice_async.preflight import RULES
+from vtex_invoice_async.vocabulary import InvoiceType
+
+__all__ = ["NEEDY", "Place", "Reason", "Reasons"]
+
+NEEDY: Final = (
+    State.CONFLICT,
+    State.IN_DOUBT,
+    State.ABSENT,
+    State.HELD,
+    State.REJECTED,
+    State.NOT_SENT,
+)
+"""The states that have a reason, those first that need a person most."""
+
+SHOWN_PLACES: Final = 3
+
+MOST_KINDS: Final = 1_000
+"""That are told apart: VTEX's words may differ in each of a million answers."""
+
+
+@frozen(kw_only=True)
+class Place:
+    """One of the invoices that a reason is about."""
+
+    line: int | None
+    """In its file."""
+
+    order_id: str
+    invoice_number: str
+
+
+@frozen(kw_only=True)
+class Reason:
+    """What keeps so many invoices from being confirmed."""
+
+    state: State
+    status: int | None
+    """Of VTEX's answer, if one came."""
+
+    code: str | None
+    """VTEX's own, or that of a rule."""
+
+    message: str | None
+    """VTEX's words, or ours, about the first of them."""
+
+    count: int
+    advice: str
+    first: tuple[Place, ...]
+    """Some of them."""
+
+
+_Kind = tuple[State, int | None, str | None, str | None, str]
+
+
+class Reasons:
+    """Counts invoices by their reason, in memory that does not grow with them."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[_Kind] = Counter()
+        self._first: dict[_Kind, list[Record]] = {}
+
+    def add(self, record: Record) -> None:
+        """Count *record*, unless its state needs no reason."""
+        if record.state not in NEEDY:
+            return
+        words = _shape(record)
+        advice = _advice(record)
+        kind: _Kind = (record.state, record.status, record.code, words, advice)
+        if kind not in self._counts and len(self._counts) >= MOST_KINDS:
+            kind = (record.state, None, None, None, advice)
+        self._counts[kind] += 1
+        first = self._first.setdefault(kind, [])
+        if len(first) < SHOWN_PLACES:
+            first.append(record)
+
+    def found(self) -> Sequence[Reason]:
+        """Return the reasons: by state, and of one state the most frequent first."""
+        kinds = sorted(self._counts, key=lambda kind: (NEEDY.index(kind[0]), -self._counts[kind]))
+        return [self._reason(kind) for kind in kinds]
+
+    def _reason(self, kind: _Kind) -> Reason:
+        state, status, code, words, advice = kind
+        return Reason(
+            state=state,
+            status=status,
+            code=code,
+            message=self._first[kind][0].message if words is not None else None,
+            count=self._counts[kind],
+            advice=advice,
+            first=tuple(
+                Place(
+                    line=record.line,
+                    order_id=record.order_id,
+                    invoice_number=record.invoice_number,
+                )
+                for record in self._first[kind]
+            ),
+        )
+
+
+def _shape(record: Record) -> str | None:
+    """Return a message without what differs between two invoices: names and numbers."""
+    if record.message is None:
+        return None
+    words = record.message
+    for name in (record.order_id, record.invoice_number):
+        words = words.replace(name, "#")
+    return re.sub(r"\S*\d\S*", "#", words)
+
+
+def _advice(record: Record) -> str:
+    match record.state:
+        case State.REJECTED:
+            return _advice_on_rejection(record.status, record.code)
+        case State.NOT_SENT:
+            return "`resume` sends them"
+        case State.IN_DOUBT:
+            return "`resume` and `resolve` read their orders; send them by no other way meanwhile"
+        case State.ABSENT if record.resent:
+            return "they were sent twice, and their orders show neither: look at the orders"
+        case State.ABSENT if record.type is InvoiceType.INPUT:
+            return "they refund shoppers, and go once more with `resume --resend-input` alone"
+        case State.ABSENT:
+            return "`resume` sends them once more"
+        case State.HELD:
+            return "`resume` sends them once the invoices that they wait for are confirmed"
+        case _:
+            return "their orders have these numbers with other contents: a person has to look"
+
+
+def _advice_on_rejection(status: int | None, code: str | None) -> str:
+    if status in {401, 403}:
+        return "see what the credentials may do: `vtex-invoice doctor`"
+    if status == 404:
+        return "see whether the account has these orders; correct their ids and send them again"
+    if status == 409:
+        return "the status of their orders does not allow it: look at the orders"
+    if status is None and code in RULES:
+        return "correct them by what the README says of this code, and send them again"
+    return "correct them and send them again"
