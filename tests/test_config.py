@@ -293,6 +293,12 @@ def test_the_environment_is_read_by_its_seven_names_and_no_other() -> None:
     )
 
 
+def test_what_the_environment_does_not_say_is_given() -> None:
+    config = ClientConfig.from_env(ENVIRON, max_concurrency=3, timeouts=Timeouts(total=7))
+
+    assert (config.max_concurrency, config.timeouts.total, config.account) == (3, 7, "acme")
+
+
 def test_a_user_token_is_read_from_the_environment() -> None:
     config = ClientConfig.from_env({"VTEX_ACCOUNT": "acme", "VTEX_USER_TOKEN": USER_TOKEN})
 

@@ -61,15 +61,7 @@ def play(
 
 def doubt_of(job: InvoiceJob, *, ago: float = 0, **changes: Any) -> Doubt:
     """What a caller kept of a job, so many seconds before the calendar's start."""
-    fields: dict[str, Any] = {
-        "order_id": job.order_id,
-        "invoice_number": job.invoice.invoice_number,
-        "type": job.invoice.type,
-        "value": job.invoice.invoice_value,
-        "orders_api": OrdersApi.OMS,
-        "since": START - timedelta(seconds=ago),
-    }
-    return Doubt(**{**fields, **changes})
+    return evolve(job.doubt(OrdersApi.OMS, START - timedelta(seconds=ago)), **changes)
 
 
 def reads_of(sandbox: Sandbox) -> list[float]:

@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -23,6 +23,7 @@ __all__ = [
     "MOST_RATE",
     "ClientConfig",
     "Credentials",
+    "Settings",
     "ThrottleLimits",
     "Timeouts",
     "orders_api_of",
@@ -124,6 +125,17 @@ class Credentials(Value):
                 raise ConfigError(f"{name} must be printable ASCII without spaces or line ends")
 
 
+class Settings(TypedDict, total=False):
+    """The fields of `ClientConfig` that no variable of the environment sets."""
+
+    max_concurrency: int
+    timeouts: Timeouts
+    retry: RetryPolicy
+    throttle: ThrottleLimits
+    ssl_context: ssl.SSLContext | None
+    proxy: str | None
+
+
 @frozen(kw_only=True, eq=False, repr=False)
 class ClientConfig(Value):
     """An account, its credentials, and how to talk to it.
@@ -210,10 +222,14 @@ class ClientConfig(Value):
         return url_of(self.account, self.environment, self.base_url)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> ClientConfig:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, **settings: Unpack[Settings]
+    ) -> ClientConfig:
         """Read `VTEX_ACCOUNT`, `VTEX_APP_KEY`, `VTEX_APP_TOKEN`, `VTEX_USER_TOKEN`,
         `VTEX_ENVIRONMENT`, `VTEX_BASE_URL` and `VTEX_ORDERS_API` from *environ*, by default the
         process's own; a variable that is empty counts as absent.
+
+        The other *settings* are given: `from_env(max_concurrency=16)`.
         """  # noqa: D205  the list of variables is the summary
         found = os.environ if environ is None else environ
         given = {
@@ -229,6 +245,7 @@ class ClientConfig(Value):
             environment=given["environment"] or ENVIRONMENTS[0],
             base_url=given["base_url"],
             orders_api=orders_api_of(found),
+            **settings,
         )
 
 

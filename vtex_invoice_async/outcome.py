@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from attrs import frozen
@@ -10,6 +11,7 @@ from vtex_invoice_async import checks
 from vtex_invoice_async.errors import (
     CallError,
     ConfigError,
+    Doubt,
     InvalidInvoice,
     InvoiceAbsent,
     InvoiceConflict,
@@ -20,6 +22,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.models import Invoice, Receipt
 from vtex_invoice_async.value import Value
+from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["InvoiceJob", "Outcome", "State", "state_of"]
 
@@ -65,6 +68,20 @@ class InvoiceJob(Value):
     def __attrs_post_init__(self) -> None:
         checks.refuse(checks.name("orderId", self.order_id, "order-id"))
         checks.require(Invoice, "invoice", self.invoice)
+
+    def doubt(self, orders_api: OrdersApi, since: datetime) -> Doubt:
+        """Return what `client.resolve` looks for, where the invoice may have left at *since*.
+
+        That is for intents in a store of your own: `OutcomeUnknown` has a doubt already.
+        """
+        return Doubt(
+            order_id=self.order_id,
+            invoice_number=self.invoice.invoice_number,
+            type=self.invoice.type,
+            value=self.invoice.invoice_value,
+            orders_api=orders_api,
+            since=since,
+        )
 
 
 @frozen(kw_only=True, eq=False, repr=False)
