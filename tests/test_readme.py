@@ -8,13 +8,13 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import evolve
 
 from tests.factories import job_for
 from tests.json_lines import read_json_lines
+from tests.readme import README, block_with, blocks, names_of
 from tests.table_files import read as read_table
 from vtex_invoice_async import OrdersApi, VtexInvoiceClient
 from vtex_invoice_async import sandbox as sandbox_package
@@ -24,23 +24,6 @@ from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.sandbox.generated import fitting_order
 
 pytest_plugins = ["pytester"]
-
-README = (Path(__file__).parents[1] / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-def block_with(text: str) -> str:
-    (found,) = [block for block in blocks("python") if text in block]
-    return found
-
-
-def names_of(block: str) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    exec(compile(block, "README.md", "exec"), names)
-    return names
 
 
 def test_every_python_block_is_tested_here() -> None:
