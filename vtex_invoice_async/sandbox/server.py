@@ -84,6 +84,8 @@ class Sandbox:
     *limit* is the account's rate limit, and *faults* go wrong; what makes no sense is a
     `ConfigError`. *settle_delay*, *read_lag*, *duplicates*, *early* and *above_value* are the
     fields of `Rules`, which says what they do.
+
+    A browser at its `url` shows what the client did.
     """
 
     def __init__(

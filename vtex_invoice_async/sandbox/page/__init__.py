@@ -119,17 +119,22 @@ def _body(sight: Sight, asked: Asked, found: Listed) -> Html:
             element(
                 "div",
                 orders_section(sight, sound, found),
-                element(
-                    "div",
-                    requests_section(sight, sound),
-                    faults_section(sight),
-                    remarks_section(sight),
-                ),
+                element("div", _beside(sight, sound)),
                 class_="columns",
             ),
         ),
         element("script", Html(_own("page.js"))),
     )
+
+
+def _beside(sight: Sight, asked: Asked) -> list[Html]:
+    """Return what stands beside the orders: the requests, which are many, below what is short."""
+    faults, remarks = faults_section(sight), remarks_section(sight)
+    alone = asked.order_id is not None
+    short = [faults] if sight.plan.faults and not alone else []
+    short += [remarks] if sight.book.remarked and not alone else []
+    rest = [section for section in (faults, remarks) if section not in short]
+    return [*short, requests_section(sight, asked), *rest]
 
 
 def _banner(sight: Sight, asked: Asked) -> Html:

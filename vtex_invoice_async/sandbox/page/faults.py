@@ -22,7 +22,7 @@ _UNASKED: Final = frozenset({Do.LATE, Do.CUT, Do.CUT_REQUEST, Do.LAG, Do.STALE, 
 def faults_section(sight: Sight) -> Html:
     """Return the table of the plan."""
     standings = sight.plan.standings
-    heads = (("What happens", ""), ("When", ""), ("Happened", "n"))
+    heads = (("What happens", "c42"), ("When", "c40"), ("Happened", "n c18"))
     shown = standings[:MOST]
     left = len(standings) - len(shown)
     return element(
@@ -35,7 +35,7 @@ def faults_section(sight: Sight) -> Html:
                 "thead",
                 element(
                     "tr",
-                    [element("th", h, scope="col", class_=style or None) for h, style in heads],
+                    [element("th", h, scope="col", class_=style) for h, style in heads],
                 ),
             ),
             element("tbody", map(_row, shown)),
@@ -75,6 +75,8 @@ def _row(standing: Standing) -> Html:
 def _what(fault: Fault) -> str:
     if fault.do in {Do.LIMIT, Do.REVOKE, Do.RESTORE}:
         return first_of(fault)
+    if fault.do is Do.DELAY and not fault.acted:
+        return f"acted and answered {fault.seconds:g} s late"
     if fault.do is Do.LATE:
         return f"never answered, acts {fault.seconds:g} s later"
     if fault.do in _UNASKED:
@@ -95,8 +97,8 @@ def _details(fault: Fault) -> Iterator[str]:
 def _when(fault: Fault) -> str:
     turns = ", ".join(f"{turn:,}" for turn in fault.nth[:8]) + (" …" if len(fault.nth) > 8 else "")
     told = [
-        f"at number {turns}" if fault.nth else "",
-        f"at {fault.rate:.4g} of them" if fault.rate else "",
+        f"number {turns}" if fault.nth else "",
+        f"{fault.rate * 100:.4g}% of them" if fault.rate else "",
         f"of order {shortened(fault.order_id, 60)}" if fault.order_id is not None else "",
     ]
-    return " ".join(part for part in told if part)
+    return ", ".join(part for part in told if part)

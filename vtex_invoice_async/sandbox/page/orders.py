@@ -25,7 +25,7 @@ from vtex_invoice_async.sandbox.statuses import CANCELED
 __all__ = ["Listed", "listed", "orders_section"]
 
 PER_PAGE: Final = 50
-_HEADS: Final = (("Order", ""), ("Status", ""), ("Value", "n"), ("Invoiced", "n"), ("Changed", ""))
+_HEADS: Final = (("Order", "c34"), ("Status", "c30"), ("Value", "n c18"), ("Invoiced", "n c18"))
 _GOOD: Final = frozenset({OrderStatus.INVOICED, OrderStatus.INVOICE})
 
 
@@ -63,7 +63,7 @@ def listed(sight: Sight, asked: Asked) -> Listed:
 def orders_section(sight: Sight, asked: Asked, found: Listed) -> Html:
     """Return the table of the orders, and what leads to the others."""
     alone = asked.order_id is not None and asked.problem is None
-    heads = [element("th", name, scope="col", class_=style or None) for name, style in _HEADS]
+    heads = [element("th", name, scope="col", class_=style) for name, style in _HEADS]
     table = element(
         "table",
         element("caption", _caption(sight, alone=alone)),
@@ -74,8 +74,10 @@ def orders_section(sight: Sight, asked: Asked, found: Listed) -> Html:
     return element(
         "section",
         element("h2", "Order" if alone else "Orders"),
+        element("nav", element("a", "All orders", href="/"))
+        if alone
+        else _pages(asked, found.last),
         table if found.orders else element("p", none, class_="none"),
-        element("p", element("a", "All orders", href="/")) if alone else _pages(asked, found.last),
         id="orders",
     )
 
@@ -107,14 +109,12 @@ def _rows(sight: Sight, shown: Shown, *, alone: bool) -> Html:
     most = 200 if alone else 8
     sold = _sum(filed, InvoiceType.OUTPUT)
     returned = _sum(filed, InvoiceType.INPUT)
-    changed = shown.times.changed_at
     first = element(
         "tr",
         element("th", order_link(order.order_id), scope="rowgroup"),
-        element("td", _status(shown)),
+        element("td", _status(shown), " ", _changed(shown)),
         element("td", amount(order.value), class_="n"),
         element("td", _invoiced(sold, returned, order.value), class_="n"),
-        element("td", moment(changed) if changed else element("span", NOTHING, class_="dim")),
     )
     visible = sight.book.shown(order.order_id, sight.now)
     hidden = len(filed) - (len(visible.filed) if visible else 0)
@@ -144,6 +144,11 @@ def _status(shown: Shown) -> Html:
     return element("span", str(status or "no status"), class_=f"pill {style}")
 
 
+def _changed(shown: Shown) -> Html | None:
+    changed = shown.times.changed_at
+    return element("span", moment(changed), class_="small") if changed else None
+
+
 def _invoiced(sold: int, returned: int, value: int) -> list[Html | str | None]:
     if not sold and not returned:
         return [element("span", NOTHING, class_="dim")]
@@ -153,39 +158,38 @@ def _invoiced(sold: int, returned: int, value: int) -> list[Html | str | None]:
 
 
 def _note(text: str) -> Html:
-    return element("tr", element("td", text, colspan="5", class_="note"))
+    return element("tr", element("td", text, colspan="4", class_="note"))
 
 
 def _package(filed: Filed, key: str, *, again: bool, most: int) -> Html:
     package = filed.package
-    issued = package.issuance_date
     kind = "return" if package.type == InvoiceType.INPUT else "sale"
+    issued = f"{kind}, {package.issuance_date:%Y-%m-%d}" if package.issuance_date else kind
     return element(
         "tr",
         element(
             "th",
             element("code", package.invoice_number or "no number"),
-            element("span", "filed again", class_="pill bad") if again else None,
+            [" ", element("span", "filed again", class_="pill bad")] if again else None,
             scope="row",
         ),
         element(
-            "td", kind, element("span", f"{issued:%Y-%m-%d}", class_="sub") if issued else None
+            "td", element("span", issued, class_="small"), _parcel(package, key, most), colspan="2"
         ),
         element("td", amount(package.invoice_value), class_="n"),
-        element("td", _parcel(package, key, most), colspan="2"),
         class_="package",
     )
 
 
 def _parcel(package: Package, key: str, most: int) -> list[Html | None]:
     courier = " ".join(filter(None, (package.courier, package.tracking_number)))
-    tracked = [element("span", courier)] if courier else []
+    tracked = [element("span", courier, class_="sub ink")] if courier else []
     if package.tracking_url:
         # Never a link: whoever sent it is the one under test.
         tracked.append(element("span", package.tracking_url, class_="sub url"))
     status = package.courier_status
     if status is None:
-        return [*tracked] or [element("span", "not tracked", class_="dim")]
+        return [*tracked]
     events = status.data[-most:][::-1]
     end = f"delivered {status.delivered_date or ''}"[:20] if status.finished else "on its way"
     left = len(status.data) - len(events)

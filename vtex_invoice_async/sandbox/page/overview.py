@@ -103,8 +103,8 @@ def taken_again(sight: Sight) -> Html | None:
         element("h2", f"{counted(total, 'invoice was', 'invoices were')} taken more than once"),
         element(
             "p",
-            "VTEX acted on each of these again, whatever it answered: "
-            "the client sent an invoice that it had taken.",
+            "The client sent what VTEX had taken, and VTEX took it again, "
+            "whatever it answered to either.",
         ),
         element(
             "table",
@@ -142,12 +142,13 @@ def remarks_section(sight: Sight) -> Html:
         element("li", element("code", rule), f" {times:,}")
         for rule, times in remarked.most_common()
     ]
+    heads = (("Rule", "c34"), ("Order and invoice", None))
     table = element(
         "table",
         element("caption", f"The latest first, {MOST} at most."),
         element(
             "thead",
-            element("tr", [element("th", h, scope="col") for h in ("Rule", "Order and invoice")]),
+            element("tr", [element("th", h, scope="col", class_=width) for h, width in heads]),
         ),
         element("tbody", rows),
     )

@@ -22,7 +22,7 @@ _DONE: Final = {
     "update_tracking_status": "news taken",
     "get_order": "order read",
     "start_handling": "handling started",
-    "cancel_order": "cancelled",
+    "cancel_order": "cancel taken",
 }
 
 
@@ -36,11 +36,14 @@ def requests_section(sight: Sight, asked: Asked) -> Html:
         about = log.about(order.order.order_id if order else asked.order_id)
         found = (arrival for arrival in about if arrival.odd or not asked.odd)
     rows = [_row(arrival) for arrival in islice(found, MOST)]
-    heads = ("Time, UTC", "Request", "Answer")
+    heads = (("Time, UTC", "c18"), ("Request", "c42"), ("Answer", "c40"))
     table = element(
         "table",
         element("caption", f"The latest{' about it' if alone else ''}, {MOST} at most."),
-        element("thead", element("tr", [element("th", head, scope="col") for head in heads])),
+        element(
+            "thead",
+            element("tr", [element("th", h, scope="col", class_=width) for h, width in heads]),
+        ),
         element("tbody", rows),
     )
     return element(
@@ -57,7 +60,9 @@ def _none(asked: Asked) -> str:
 
 
 def _choice(asked: Asked, odd: int) -> Html:
-    choices = ((False, "All"), (True, f"Only faults and refusals ({odd:,})"))
+    # Of one order only the latest are known.
+    count = f" ({odd:,})" if asked.order_id is None else ""
+    choices = ((False, "All"), (True, f"Only faults and refusals{count}"))
     links = [
         element(
             "a",
@@ -75,7 +80,7 @@ def _row(arrival: Arrival) -> Html:
     taken = None
     if arrival.ended_at is not None:
         took = (arrival.ended_at - arrival.at).total_seconds() * 1000
-        taken = element("span", f"{took:,.0f} ms", class_="sub")
+        taken = element("span", f"{took:,.{1 if took < 10 else 0}f} ms", class_="sub")
     return element(
         "tr",
         element("td", moment(arrival.at), taken),
@@ -94,12 +99,12 @@ def _row(arrival: Arrival) -> Html:
     )
 
 
-def _answer(arrival: Arrival) -> list[Html | None]:
+def _answer(arrival: Arrival) -> list[Html | str | None]:
     fault = arrival.fault
-    effect = element("span", effect_of(arrival), class_="sub fault" if fault else "sub")
+    effect = element("span", effect_of(arrival), class_="small fault" if fault else "small")
     said = element("span", f"“{arrival.said}”", class_="sub") if arrival.said else None
     told, style = _pill(arrival)
-    return [element("span", told, class_=f"pill {style}"), effect, said]
+    return [element("span", told, class_=f"pill {style}"), " ", effect, said]
 
 
 def _pill(arrival: Arrival) -> tuple[str, str]:

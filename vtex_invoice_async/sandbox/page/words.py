@@ -33,7 +33,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 def moment(at: datetime) -> Html:
     """Return the time of day; the day is told to who asks."""
     utc = at.astimezone(UTC)
-    clock = utc.strftime("%H:%M:%S.%f")[:12]
+    clock = f"{utc:%H:%M:%S}"
     return element("time", clock, datetime=utc.isoformat(timespec="milliseconds"))
 
 
