@@ -215,7 +215,8 @@ async def test_an_invoice_that_was_taken_again_is_loud(duplicates: str) -> None:
 
     assert page.rows("again")[1:] == [f"NFe9 {order.order_id} 3 times"]
     assert "1 invoice was taken more than once" in page.part("again")
-    assert "Taken more than once 1 see below" in page.part("glance")
+    loud = [element.text for element in page.elements if element.attributes.get("class") == "loud"]
+    assert loud == ["Taken more than once 1 see below", page.part("again")]
     assert next(page.all("title")).text.startswith("(1 taken twice) Sandbox ")
     filed = sum("NFe9 filed again" in row for row in page.rows("orders"))
     assert filed == (2 if duplicates == "apply_again" else 0)

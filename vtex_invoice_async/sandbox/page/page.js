@@ -74,6 +74,7 @@
     let wait = OFTEN;
     try {
       const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
+      if (!answer.ok) wait = SELDOM;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!page.getElementById("glance")) throw new Error("another page");
       if (paused) return;

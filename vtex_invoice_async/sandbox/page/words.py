@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final
 
 from vtex_invoice_async.sandbox.page.asked import Asked
-from vtex_invoice_async.sandbox.page.markup import Html, element, shortened
+from vtex_invoice_async.sandbox.page.markup import Html, element
 
 __all__ = ["NOTHING", "amount", "counted", "key_of", "moment", "order_link"]
 
@@ -39,7 +40,7 @@ def moment(at: datetime) -> Html:
 
 def key_of(text: str) -> str:
     """Return a word that stands for *text* in an element's id, the same again and again."""
-    return shortened(text).encode(errors="replace").hex()
+    return sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def order_link(order_id: str) -> Html:
