@@ -9,7 +9,7 @@ from vtex_invoice_async.sandbox.faults import Do, Fault, Standing
 from vtex_invoice_async.sandbox.page.markup import Html, element, shortened
 from vtex_invoice_async.sandbox.page.requests import first_of, then_of
 from vtex_invoice_async.sandbox.page.sight import Sight
-from vtex_invoice_async.sandbox.page.words import counted
+from vtex_invoice_async.sandbox.page.words import counted, table_of
 
 __all__ = ["faults_section"]
 
@@ -22,24 +22,14 @@ _UNASKED: Final = frozenset({Do.LATE, Do.CUT, Do.CUT_REQUEST, Do.LAG, Do.STALE, 
 def faults_section(sight: Sight) -> Html:
     """Return the table of the plan."""
     standings = sight.plan.standings
-    heads = (("What happens", "c42"), ("When", "c40"), ("Happened", "n c18"))
+    heads = {"What happens": "c42", "When": "c40", "Happened": "n c18"}
+    caption = "The plan: a request meets the first of them that is due."
     shown = standings[:MOST]
     left = len(standings) - len(shown)
     return element(
         "section",
         element("h2", "Faults"),
-        element(
-            "table",
-            element("caption", "The plan: a request meets the first of them that is due."),
-            element(
-                "thead",
-                element(
-                    "tr",
-                    [element("th", h, scope="col", class_=style) for h, style in heads],
-                ),
-            ),
-            element("tbody", map(_row, shown)),
-        )
+        table_of(caption, heads, [element("tbody", map(_row, shown))])
         if shown
         else element("p", "Nothing is planned to go wrong.", class_="none"),
         element("p", f"{counted(left, 'more fault')} not listed.", class_="none") if left else None,

@@ -19,13 +19,14 @@ from vtex_invoice_async.sandbox.page.words import (
     key_of,
     moment,
     order_link,
+    table_of,
 )
 from vtex_invoice_async.sandbox.statuses import CANCELED
 
 __all__ = ["Listed", "listed", "orders_section"]
 
 PER_PAGE: Final = 50
-_HEADS: Final = (("Order", "c34"), ("Status", "c30"), ("Value", "n c18"), ("Invoiced", "n c18"))
+_HEADS: Final = {"Order": "c34", "Status": "c30", "Value": "n c18", "Invoiced": "n c18"}
 _GOOD: Final = frozenset({OrderStatus.INVOICED, OrderStatus.INVOICE})
 
 
@@ -63,13 +64,8 @@ def listed(sight: Sight, asked: Asked) -> Listed:
 def orders_section(sight: Sight, asked: Asked, found: Listed) -> Html:
     """Return the table of the orders, and what leads to the others."""
     alone = asked.order_id is not None and asked.problem is None
-    heads = [element("th", name, scope="col", class_=style) for name, style in _HEADS]
-    table = element(
-        "table",
-        element("caption", _caption(sight, alone=alone)),
-        element("thead", element("tr", heads)),
-        [_rows(sight, order, alone=alone) for order in found.orders],
-    )
+    bodies = [_rows(sight, order, alone=alone) for order in found.orders]
+    table = table_of(_caption(sight, alone=alone), _HEADS, bodies)
     none = "Nothing to show." if len(sight.book) else "The sandbox has no orders."
     return element(
         "section",

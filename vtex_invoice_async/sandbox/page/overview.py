@@ -8,7 +8,7 @@ from typing import Final
 from vtex_invoice_async.sandbox.limit import Limit
 from vtex_invoice_async.sandbox.page.markup import Html, element
 from vtex_invoice_async.sandbox.page.sight import Sight
-from vtex_invoice_async.sandbox.page.words import counted, order_link
+from vtex_invoice_async.sandbox.page.words import counted, order_link, table_of
 from vtex_invoice_async.sandbox.rules import Rules
 
 __all__ = ["overview", "remarks_section", "taken_again"]
@@ -97,7 +97,7 @@ def taken_again(sight: Sight) -> Html | None:
         for order_id, number, times in oracle.latest_again(MOST)
     ]
     left = total - len(rows)
-    heads = (("Invoice", None), ("Order", None), ("Taken", "n"))
+    heads = {"Invoice": None, "Order": None, "Taken": "n"}
     return element(
         "section",
         element("h2", f"{counted(total, 'invoice was', 'invoices were')} taken more than once"),
@@ -106,15 +106,7 @@ def taken_again(sight: Sight) -> Html | None:
             "The client sent what VTEX had taken, and VTEX took it again, "
             "whatever it answered to either.",
         ),
-        element(
-            "table",
-            element("caption", "The latest first."),
-            element(
-                "thead",
-                element("tr", [element("th", h, scope="col", class_=style) for h, style in heads]),
-            ),
-            element("tbody", rows),
-        ),
+        table_of("The latest first.", heads, [element("tbody", rows)]),
         element("p", f"{left:,} more not listed.", class_="note") if left else None,
         id="again",
         class_="loud",
@@ -124,6 +116,25 @@ def taken_again(sight: Sight) -> Html | None:
 def remarks_section(sight: Sight) -> Html:
     """Return what was taken, and a good client would not send."""
     remarked = sight.book.remarked
+    if not remarked:
+        none = "Nothing odd about any invoice that was taken."
+        told = [element("p", none, class_="none")]
+    else:
+        rules = [
+            element("li", element("code", rule), f" {times:,}")
+            for rule, times in remarked.most_common()
+        ]
+        told = [
+            element("p", "VTEX took these without a word; they are odd all the same."),
+            element("ul", rules, class_="rules"),
+            element(
+                "details", element("summary", "Which invoices"), _remarks(sight), id="remarked"
+            ),
+        ]
+    return element("section", element("h2", "Remarks"), told, id="remarks")
+
+
+def _remarks(sight: Sight) -> Html:
     rows = [
         element(
             "tr",
@@ -138,34 +149,6 @@ def remarks_section(sight: Sight) -> Html:
         )
         for remark in sight.book.latest_remarks(MOST)
     ]
-    rules = [
-        element("li", element("code", rule), f" {times:,}")
-        for rule, times in remarked.most_common()
-    ]
-    heads = (("Rule", "c34"), ("Order and invoice", None))
-    table = element(
-        "table",
-        element("caption", f"The latest first, {MOST} at most."),
-        element(
-            "thead",
-            element("tr", [element("th", h, scope="col", class_=width) for h, width in heads]),
-        ),
-        element("tbody", rows),
-    )
-    return element(
-        "section",
-        element("h2", "Remarks"),
-        element("p", "VTEX took these without a word; they are odd all the same.")
-        if rows
-        else element("p", "Nothing odd about any invoice that was taken.", class_="none"),
-        element("ul", rules, class_="rules") if rows else None,
-        element(
-            "details",
-            element("summary", "Which invoices"),
-            table,
-            id="remarked",
-        )
-        if rows
-        else None,
-        id="remarks",
-    )
+    caption = f"The latest first, {MOST} at most."
+    heads = {"Rule": "c34", "Order and invoice": None}
+    return table_of(caption, heads, [element("tbody", rows)])

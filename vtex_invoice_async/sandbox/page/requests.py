@@ -11,7 +11,7 @@ from vtex_invoice_async.sandbox.log import Arrival
 from vtex_invoice_async.sandbox.page.asked import Asked
 from vtex_invoice_async.sandbox.page.markup import Html, element
 from vtex_invoice_async.sandbox.page.sight import Sight
-from vtex_invoice_async.sandbox.page.words import moment, order_link
+from vtex_invoice_async.sandbox.page.words import moment, order_link, table_of
 
 __all__ = ["effect_of", "first_of", "requests_section", "then_of"]
 
@@ -36,16 +36,9 @@ def requests_section(sight: Sight, asked: Asked) -> Html:
         about = log.about(order.order.order_id if order else asked.order_id)
         found = (arrival for arrival in about if arrival.odd or not asked.odd)
     rows = [_row(arrival) for arrival in islice(found, MOST)]
-    heads = (("Time, UTC", "c18"), ("Request", "c42"), ("Answer", "c40"))
-    table = element(
-        "table",
-        element("caption", f"The latest{' about it' if alone else ''}, {MOST} at most."),
-        element(
-            "thead",
-            element("tr", [element("th", h, scope="col", class_=width) for h, width in heads]),
-        ),
-        element("tbody", rows),
-    )
+    heads = {"Time, UTC": "c18", "Request": "c42", "Answer": "c40"}
+    caption = f"The latest{' about it' if alone else ''}, {MOST} at most."
+    table = table_of(caption, heads, [element("tbody", rows)])
     return element(
         "section",
         element("h2", "Requests"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from vtex_invoice_async.sandbox.page.asked import Asked
 from vtex_invoice_async.sandbox.page.markup import Html, element
 
-__all__ = ["NOTHING", "amount", "counted", "key_of", "moment", "order_link"]
+__all__ = ["NOTHING", "amount", "counted", "key_of", "moment", "order_link", "table_of"]
 
 NOTHING: Final = "\N{EN DASH}"
 _MOST: Final = 10**20
@@ -49,3 +50,14 @@ def order_link(order_id: str) -> Html:
     if not 0 < len(order_id) <= _LONGEST_LINK:
         return shown
     return element("a", shown, href=Asked(order_id=order_id).address())
+
+
+def table_of(caption: str, heads: Mapping[str, str | None], bodies: Iterable[Html]) -> Html:
+    """Return a table; each of its *heads* has the class of its column."""
+    names = [element("th", head, scope="col", class_=style) for head, style in heads.items()]
+    return element(
+        "table",
+        element("caption", caption),
+        element("thead", element("tr", names)),
+        bodies,
+    )
