@@ -187,6 +187,7 @@ async def test_the_sandbox_says_in_lines_to_paste_where_it_listens() -> None:
     assert served.stdout == ""
     assert exported["VTEX_APP_TOKEN"] not in served.stderr
     assert "Orders: 7, such as " in served.stderr
+    assert f"Look at it: {exported['VTEX_BASE_URL']}/\n" in served.stderr
 
 
 async def test_a_sandbox_says_as_json_which_dialect_it_was_asked_for() -> None:

@@ -92,7 +92,7 @@ def test_no_fault_is_lost_between_threads_and_each_has_its_own_chance() -> None:
             adding.result()
 
     assert plan.faults == (CLOSE,) * 2_000
-    assert len({chance.getstate() for chance in plan._chances}) == 2_000
+    assert len({standing.chance.getstate() for standing in plan.standings}) == 2_000
 
 
 @pytest.mark.usefixtures("busy_threads")

@@ -119,6 +119,7 @@ async def _serve(options: SandboxOptions, orders: int | list[Order], faults: Fau
             some = ", ".join(order.order_id for order in sandbox.orders[:3])
             such = f", such as {some}" if some else ""
             click.echo(f"Orders: {len(sandbox.book):,}{such}. Stop with Ctrl-C.", err=True)
+            click.echo(f"Look at it: {sandbox.url}/", err=True)
         await stopped.wait()
         click.echo(f"Invoices taken: {sandbox.applied.total():,}", err=True)
     return 0

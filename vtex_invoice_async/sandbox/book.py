@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 
 from vtex_invoice_async.models import (
     Invoice,
@@ -27,6 +28,7 @@ from vtex_invoice_async.sandbox.filing import filed_as
 from vtex_invoice_async.sandbox.history import (
     AskedToCancel,
     Changed,
+    Event,
     History,
     Moved,
     State,
@@ -35,7 +37,7 @@ from vtex_invoice_async.sandbox.history import (
 )
 from vtex_invoice_async.sandbox.oracle import Oracle
 from vtex_invoice_async.sandbox.refusals import Refusal
-from vtex_invoice_async.sandbox.remarks import Remark, remarks_on, repeated, sent_again
+from vtex_invoice_async.sandbox.remarks import Remark, Rule, remarks_on, repeated, sent_again
 from vtex_invoice_async.sandbox.rules import Rules
 from vtex_invoice_async.sandbox.statuses import CANCELED, CHANGEABLE, EARLY, after_cancel
 
@@ -54,9 +56,14 @@ class OrderBook:
         self._chance = chance
         self._rules = Rules() if rules is None else rules
         self._remarks: list[Remark] = []
+        self._remarked: Counter[Rule] = Counter()
         self.oracle = Oracle()
+        self._changed: dict[str, None] = {}
+        """Those that something happened to, or that came later; the latest last."""
+
         for order in orders:
             self.add(order)
+        self._changed.clear()
 
     @property
     def applied(self) -> Counter[tuple[str, str]]:
@@ -82,6 +89,32 @@ class OrderBook:
     def add(self, order: Order) -> None:
         """Take in an order; its packages are invoices that it has already."""
         self._histories[order.order_id] = History(order)
+        self._touch(order.order_id)
+
+    @property
+    def changed(self) -> int:
+        """How many orders something happened to, or were added later."""
+        return len(self._changed)
+
+    @property
+    def remarked(self) -> Counter[Rule]:
+        """How often there is something odd, by its rule."""
+        return self._remarked.copy()
+
+    def latest_remarks(self, most: int) -> list[Remark]:
+        """Return the remarks made last, the latest first."""
+        return self._remarks[: -most - 1 : -1]
+
+    def latest(self, start: int, most: int, now: datetime) -> list[Shown]:
+        """Return orders as they are: those that changed last first, then those as they came in."""
+        rest = (order_id for order_id in self._histories if order_id not in self._changed)
+        chosen = islice(chain(reversed(self._changed), rest), start, start + most)
+        return [self._histories[order_id].known(now) for order_id in chosen]
+
+    def known(self, order_id: str, now: datetime) -> Shown | None:
+        """Return an order as it is, by its id or its sequence, shown to readers yet or not."""
+        history = self._find(order_id)
+        return None if history is None else history.known(now)
 
     def orders(self, now: datetime) -> list[Order]:
         """Return every order as a reader sees it."""
@@ -95,11 +128,15 @@ class OrderBook:
 
     def shown(self, order_id: str, now: datetime) -> Shown | None:
         """Return the same with all that is kept of its invoices."""
+        history = self._find(order_id)
+        return None if history is None else history.shown(now)
+
+    def _find(self, order_id: str) -> History | None:
         history = self._histories.get(order_id)
         if history is None and order_id.startswith("seq"):
             all_ = list(self._histories.values())
             history = next((h for h in all_ if h.order.sequence == order_id[3:]), None)
-        return None if history is None else history.shown(now)
+        return history
 
     def shown_before(self, order_id: str) -> Shown:
         """Return an order as it came in, before anything was done to it."""
@@ -123,9 +160,9 @@ class OrderBook:
         known = state.find(number) is not None
         self.oracle.record("notify_invoice", order_id, number, now, invoice.invoice_value)
         if known:
-            self._remarks.append(sent_again(history.order, invoice))
+            self._remark(sent_again(history.order, invoice))
         if not known or self._rules.duplicates == "apply_again":
-            self._remarks.extend(remarks_on(history.order, invoice))
+            self._remark(*remarks_on(history.order, invoice))
             self._file(history, state, invoice, now, lag)
         return self._receipt(history.order, now)
 
@@ -136,13 +173,14 @@ class OrderBook:
         if invoice.type is INPUT and _is_refunded(state):
             refund = Refund(value=invoice.invoice_value, items=invoice.items)
         verified_at = _after(now, self._rules.settle_delay)
-        history.add(
+        self._happened(
+            history,
             Took(
                 at=now,
                 shown_from=_after(now, self._rules.read_lag + lag),
                 filed=filed_as(invoice, history.order, now, refund),
                 verified_at=verified_at if invoice.type is OUTPUT else None,
-            )
+            ),
         )
 
     def _refusal(self, state: State, invoice: Invoice, *, document: bool) -> Refusal | None:
@@ -208,7 +246,7 @@ class OrderBook:
         if isinstance(tracking, TrackingStatus) and not filed.package.tracking_number:
             return refusals.TRACKING_NUMBER_MISSING
         self.oracle.record(operation, order_id, number, now)
-        history.add(Tracked(at=now, number=number, tracking=tracking))
+        self._happened(history, Tracked(at=now, number=number, tracking=tracking))
         return self._receipt(history.order, now)
 
     def start_handling(self, order_id: str, now: datetime, *, document: bool) -> Refusal | None:
@@ -219,7 +257,7 @@ class OrderBook:
         if history.state(now).status != OrderStatus.READY_FOR_HANDLING:
             return refusals.wrong_status(document=document)
         self.oracle.record("start_handling", order_id, None, now)
-        history.add(Moved(at=now, status=OrderStatus.HANDLING))
+        self._happened(history, Moved(at=now, status=OrderStatus.HANDLING))
         return None
 
     def cancel(
@@ -241,7 +279,7 @@ class OrderBook:
             return refusals.not_cancelable(str(state.status), document=document)
         self.oracle.record("cancel_order", order_id, None, now)
         asked = CancelRequest() if request is None else request
-        history.add(AskedToCancel(at=now, status=status, request=asked))
+        self._happened(history, AskedToCancel(at=now, status=status, request=asked))
         return self._receipt(history.order, now)
 
     def change_value(self, order_id: str, value: int, now: datetime) -> Receipt | Refusal:
@@ -256,8 +294,20 @@ class OrderBook:
         if refusal is not None:
             return refusal
         self.oracle.record("change_value", order_id, None, now, value)
-        history.add(Changed(at=now, value=value))
+        self._happened(history, Changed(at=now, value=value))
         return self._receipt(history.order, now)
+
+    def _happened(self, history: History, event: Event) -> None:
+        history.add(event)
+        self._touch(history.order.order_id)
+
+    def _touch(self, order_id: str) -> None:
+        self._changed.pop(order_id, None)
+        self._changed[order_id] = None
+
+    def _remark(self, *remarks: Remark) -> None:
+        self._remarks.extend(remarks)
+        self._remarked.update(remark.rule for remark in remarks)
 
     def _receipt(self, order: Order, now: datetime) -> Receipt:
         return Receipt(

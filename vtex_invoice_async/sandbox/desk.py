@@ -20,6 +20,7 @@ from vtex_invoice_async.sandbox.book import OrderBook
 from vtex_invoice_async.sandbox.documents import order_document
 from vtex_invoice_async.sandbox.faults import Do, Fault, FaultPlan
 from vtex_invoice_async.sandbox.limit import Bucket, Limit
+from vtex_invoice_async.sandbox.log import Arrival, Log
 from vtex_invoice_async.sandbox.refusals import Refusal
 from vtex_invoice_async.sandbox.requests import (
     invoice_number_of,
@@ -40,7 +41,8 @@ Handler = Callable[[web.Request, Fault | None], Awaitable[web.Response]]
 
 DOCUMENT: Final = "/api/orders/"
 # These change what the book says, or the account, and leave the connection alone.
-QUIET: Final = frozenset({Do.LAG, Do.STALE, Do.PARTIAL, Do.LIMIT, Do.REVOKE, Do.RESTORE})
+LASTING: Final = frozenset({Do.LIMIT, Do.REVOKE, Do.RESTORE})
+QUIET: Final = LASTING | {Do.LAG, Do.STALE, Do.PARTIAL}
 
 _RECEIPTS: Final = converter(OrdersApi.OMS)
 
@@ -78,11 +80,14 @@ class Desk:
         latency: float,
     ) -> None:
         self.book = book
+        self.log = Log()
+        """The latest requests, for people to look at."""
+
         self._faults = faults
         self._limit = limit
         self._bucket = Bucket(limit)
         self._credentials = credentials
-        self._roles = roles
+        self.roles = roles
         self._latency = latency
         self._revoked = False
         self._stopped = asyncio.Event()
@@ -118,17 +123,40 @@ class Desk:
         wall, loop = self._began
         return wall + timedelta(seconds=self._clock() - loop)
 
+    @property
+    def limit(self) -> Limit | None:
+        """The rate limit as it is now."""
+        return self._bucket.limit
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the credentials are refused for now."""
+        return self._revoked
+
     async def serve(self, operation: str, request: web.Request) -> web.Response:
         """Answer a request, if it is to have an answer."""
-        response = await self._answer(operation, request)
+        arrival = self.log.begin(operation, request.match_info["order"], self.now())
+        try:
+            response = await self._answer(operation, request, arrival)
+            arrival.heard(response.status, response.body)
+        finally:
+            self.log.end(arrival, self.now())
         for header, value in self._bucket.told(self._clock()).items():
             response.headers.setdefault(header, value)
         return response
 
-    async def _answer(self, operation: str, request: web.Request) -> web.Response:
+    def turn_away(self, what: str, response: web.Response) -> None:
+        """Note a request that is none of VTEX's routes."""
+        arrival = self.log.begin(what, "", self.now())
+        arrival.heard(response.status, response.body)
+        self.log.end(arrival, self.now())
+
+    async def _answer(self, operation: str, request: web.Request, arrival: Arrival) -> web.Response:
         order_id = request.match_info["order"]
-        fault = self._faults.next(operation, order_id)
+        due = self._faults.due(operation, order_id)
+        fault = None if due is None else due.fault
         if fault is not None and fault.do is Do.CUT_REQUEST:
+            arrival.meets(due)
             await cut_request(request, fault.at)
             return web.Response()
         # Read before anything else: who hangs up now has sent it all the same.
@@ -137,16 +165,22 @@ class Desk:
         except web.RequestPayloadError:
             return no(unreadable(document=_is_document(request)))
         except ConnectionError:
+            arrival.gone = True
             return web.Response()  # which nobody is there to hear
         number = request.match_info.get("number") or invoice_number_of(body)
         self.book.oracle.note(operation, order_id, number, self.now())
+        arrival.names(number)
         if self._latency:
             await asyncio.sleep(self._latency)
-        self._change_account(fault)
+        if fault is not None and fault.do in LASTING:
+            self._change_account(fault)
+            arrival.meets(due)
         refusal = self._refusal(operation, request, body)
         if refusal is not None:
             return refusal
-        handler = self._handlers[operation]
+        if fault is not None and fault.do not in LASTING:
+            arrival.meets(due)
+        handler = _seen_by(arrival, self._handlers[operation])
         if fault is None or fault.do in QUIET:
             return await handler(request, fault)
         return await self._trouble(fault, handler, request)
@@ -169,9 +203,7 @@ class Desk:
         await asyncio.sleep(seconds)
         await handler(request, None)
 
-    def _change_account(self, fault: Fault | None) -> None:
-        if fault is None:
-            return
+    def _change_account(self, fault: Fault) -> None:
         if fault.do in {Do.REVOKE, Do.RESTORE}:
             self._revoked = fault.do is Do.REVOKE
         if fault.do is Do.LIMIT:
@@ -197,7 +229,7 @@ class Desk:
         needed = {_ROLES.get(operation, Role.NOTIFY_INVOICE)}
         if operation == "notify_invoice" and is_return(body):
             needed.add(Role.NOTIFY_REFUND)
-        if not needed & self._roles:
+        if not needed & self.roles:
             return no(refusals.FORBIDDEN_DOCUMENT if document else refusals.FORBIDDEN)
         if self._bucket.take(self._clock()):
             return None
@@ -259,6 +291,15 @@ class Desk:
         if isinstance(asked, Refusal):
             return no(asked)
         return _answer(self.book.cancel(order_id, self.now(), document=document, request=asked))
+
+
+def _seen_by(arrival: Arrival, handler: Handler) -> Handler:
+    async def seen(request: web.Request, fault: Fault | None) -> web.Response:
+        response = await handler(request, fault)
+        arrival.acted = response.status < 400
+        return response
+
+    return seen
 
 
 def given(request: web.Request, header: str, secret: str) -> bool:

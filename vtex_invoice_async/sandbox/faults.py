@@ -29,7 +29,7 @@ from vtex_invoice_async import encodings
 from vtex_invoice_async.checks import LONE_SURROGATE
 from vtex_invoice_async.errors import ConfigError, printable
 
-__all__ = ["Do", "Fault", "FaultPlan", "read_plan"]
+__all__ = ["Do", "Fault", "FaultPlan", "Standing", "read_plan"]
 
 MOST: Final = 1e9
 """Seconds, and requests a second: a time so far off is still one that can be reckoned with."""
@@ -225,6 +225,16 @@ _KINDS: Final[Mapping[str, tuple[type | UnionType, str]]] = {
 _ABLE: Final = {Do.STALE: "get_order", Do.PARTIAL: "get_order", Do.LAG: "notify_invoice"}
 
 
+@define(eq=False)
+class Standing:
+    """A fault in its plan: how many requests it might have met, and how many it has."""
+
+    fault: Fault
+    chance: random.Random = field(repr=False)
+    seen: int = 0
+    happened: int = 0
+
+
 @define
 class FaultPlan:
     """The faults of one run; *seed* decides those that come at a rate.
@@ -234,8 +244,7 @@ class FaultPlan:
 
     faults: tuple[Fault, ...] = ()
     seed: int = 0
-    _seen: list[int] = field(init=False)
-    _chances: list[random.Random] = field(init=False)
+    _standings: list[Standing] = field(init=False)
     _changing: Lock = field(init=False, factory=Lock, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -251,27 +260,39 @@ class FaultPlan:
         with self._changing:
             # To each its own: what another draws, and for whom, does not move it.
             seed = f"{self.seed}:{len(self.faults)}"
-            self._chances.append(random.Random(seed))  # noqa: S311  made-up trouble, no secret
-            self._seen.append(0)
+            chance = random.Random(seed)  # noqa: S311  made-up trouble, no secret
+            self._standings.append(Standing(fault, chance))
             self.faults = (*self.faults, fault)
 
     def clear(self) -> None:
         """Let nothing go wrong from now on; a limit or a revocation that has begun stays."""
         with self._changing:
-            self.faults, self._seen, self._chances = (), [], []
+            self.faults, self._standings = (), []
 
     def next(self, operation: str, order_id: str) -> Fault | None:
         """Return what happens to this request, if anything does."""
-        due: Fault | None = None
+        due = self.due(operation, order_id)
+        return None if due is None else due.fault
+
+    def due(self, operation: str, order_id: str) -> Standing | None:
+        """Return the same with its counts; whoever does it adds to what has happened."""
+        due: Standing | None = None
         with self._changing:
-            for index, fault in enumerate(self.faults):
+            for standing in self._standings:
+                fault = standing.fault
                 if not fault.concerns(operation, order_id):
                     continue
-                self._seen[index] += 1
-                drawn = self._chances[index].random() < fault.rate
-                if due is None and (drawn or self._seen[index] in fault.nth):
-                    due = fault
+                standing.seen += 1
+                drawn = standing.chance.random() < fault.rate
+                if due is None and (drawn or standing.seen in fault.nth):
+                    due = standing
         return due
+
+    @property
+    def standings(self) -> Sequence[Standing]:
+        """How it stands with each of the faults, in their order."""
+        with self._changing:
+            return tuple(self._standings)
 
 
 def _told(error: BaseException, kind: type[object] | None) -> str:

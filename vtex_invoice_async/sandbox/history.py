@@ -26,7 +26,7 @@ from vtex_invoice_async.sandbox.dates import dotnet
 from vtex_invoice_async.sandbox.filed import Cancellation, CancelRequest, Filed, Shown, Times
 from vtex_invoice_async.sandbox.statuses import Status, after_verifying
 
-__all__ = ["AskedToCancel", "Changed", "History", "Moved", "State", "Took", "Tracked"]
+__all__ = ["AskedToCancel", "Changed", "Event", "History", "Moved", "State", "Took", "Tracked"]
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -223,6 +223,10 @@ class History:
     def shown(self, now: datetime) -> Shown:
         """Return the order as a reader sees it: what is not shown has not moved it either."""
         return self._as(self._past.seen(self._before, now))
+
+    def known(self, now: datetime) -> Shown:
+        """Return the order as it is, whether a reader is shown that yet or not."""
+        return self._as(self.state(now))
 
     def before(self) -> Shown:
         """Return the order as it came in."""

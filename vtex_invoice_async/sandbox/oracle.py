@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
+from typing import Final
 
 from attrs import frozen
 
 __all__ = ["Entry", "Oracle"]
+
+TAKEN: Final = "notify_invoice"
 
 
 @frozen(kw_only=True)
@@ -29,6 +33,8 @@ class Oracle:
     def __init__(self) -> None:
         self._arrived: list[Entry] = []
         self._applied: list[Entry] = []
+        self._counts: dict[str, Counter[tuple[str, str]]] = {}
+        self._again: dict[tuple[str, str], None] = {}
 
     @property
     def arrived(self) -> Sequence[Entry]:
@@ -59,11 +65,28 @@ class Oracle:
                 at=now, operation=operation, order_id=order_id, invoice_number=number, value=value
             )
         )
+        key = order_id, number or ""
+        counts = self._counts.setdefault(operation, Counter())
+        counts[key] += 1
+        if operation == TAKEN and counts[key] > 1:
+            self._again.pop(key, None)
+            self._again[key] = None
+
+    @property
+    def taken(self) -> int:
+        """How many invoices there are that were taken, however often each."""
+        return len(self._counts.get(TAKEN, ()))
+
+    @property
+    def taken_again(self) -> int:
+        """How many of them were taken more than once."""
+        return len(self._again)
+
+    def latest_again(self, most: int) -> list[tuple[str, str, int]]:
+        """Return order id, number and times of those taken more than once, the latest first."""
+        counts = self._counts.get(TAKEN, Counter())
+        return [(*key, counts[key]) for key in islice(reversed(self._again), most)]
 
     def counted(self, operation: str) -> Counter[tuple[str, str]]:
         """Return how often an operation was done, by order id and invoice number."""
-        return Counter(
-            (done.order_id, done.invoice_number or "")
-            for done in self._applied
-            if done.operation == operation
-        )
+        return self._counts.get(operation, Counter()).copy()

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from vtex_invoice_async.models import Invoice, InvoiceItem, Order, PackageItem
 
-__all__ = ["Remark", "remarks_on", "repeated", "sent_again"]
+__all__ = ["Remark", "Rule", "remarks_on", "repeated", "sent_again"]
 
 Rule = Literal[
     "invoice-number", "no-items", "number-again", "repeated-sku", "sum-of-items", "unknown-sku"

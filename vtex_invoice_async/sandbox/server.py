@@ -32,6 +32,7 @@ from vtex_invoice_async.sandbox.desk import Desk, Role, given, no
 from vtex_invoice_async.sandbox.faults import Fault, FaultPlan
 from vtex_invoice_async.sandbox.limit import Limit
 from vtex_invoice_async.sandbox.oracle import Oracle
+from vtex_invoice_async.sandbox.page import Sight, page_of
 from vtex_invoice_async.sandbox.refusals import Refusal
 from vtex_invoice_async.sandbox.remarks import Remark
 from vtex_invoice_async.sandbox.rules import AboveValue, Duplicates, Early, Rules
@@ -47,6 +48,7 @@ HOST: Final = "127.0.0.1"
 SHUTDOWN: Final = 0.5
 """Seconds that a request in the works may still take when the sandbox ends."""
 
+PAGE: Final = "/"
 RECORD: Final = "/_sandbox/applied"
 OMS: Final = "/api/oms/pvt/orders/{order}"
 DOCUMENT: Final = "/api/orders/pvt/document/{order}"
@@ -82,6 +84,8 @@ class Sandbox:
     *limit* is the account's rate limit, and *faults* go wrong; what makes no sense is a
     `ConfigError`. *settle_delay*, *read_lag*, *duplicates*, *early* and *above_value* are the
     fields of `Rules`, which says what they do.
+
+    A browser at its `url` shows what the client did.
     """
 
     def __init__(
@@ -296,7 +300,11 @@ class Sandbox:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await self._guarded(request, handler)
-        if isinstance(response, web.Response) and response.status >= 400:
+        if (
+            isinstance(response, web.Response)
+            and response.status >= 400
+            and not _is_of_page(request)
+        ):
             self._tell_apart(response)
         return response
 
@@ -309,17 +317,44 @@ class Sandbox:
             response.body = body.replace(refusals.REQUEST.encode(), digits[:32].encode())
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        # A page in a browser may be told that its own host is this one (DNS rebinding).
+        # A site in a browser may be told that its own host is this one (DNS rebinding).
         if not _is_ours(request):
             return no(Refusal(status=421, body="This sandbox answers on loopback only"))
+        if _is_of_page(request):
+            return self._page(request.query.items())
         if isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed):
-            return no(refusals.METHOD_NOT_ALLOWED)
+            return self._turned_away(request, refusals.METHOD_NOT_ALLOWED)
         if request.match_info.http_exception is not None:
-            return no(refusals.ROUTE_NOT_FOUND)
+            return self._turned_away(request, refusals.ROUTE_NOT_FOUND)
         # VTEX decodes a slash before it looks for a route (known issue 1302085).
         if "/" in request.match_info.get("number", ""):
-            return no(refusals.ROUTE_NOT_FOUND)
+            return self._turned_away(request, refusals.ROUTE_NOT_FOUND)
         return await handler(request)
+
+    def _turned_away(self, request: web.Request, refusal: Refusal) -> web.Response:
+        response = no(refusal)
+        # What a browser asks for by itself is no business of the client.
+        if request.path.startswith("/api/"):
+            self._desk.turn_away(f"{request.method} {request.path}", response)
+        return response
+
+    def _page(self, query: Iterable[tuple[str, str]]) -> web.Response:
+        """Show a person what the client did; nothing is recorded of that, and nothing changes."""
+        desk = self._desk
+        sight = Sight(
+            now=desk.now(),
+            account=self.account,
+            book=desk.book,
+            plan=self.faults,
+            log=desk.log,
+            limit=desk.limit,
+            revoked=desk.revoked,
+            roles_missing=[role for role in Role if role not in desk.roles],
+            rules=self.rules,
+            secrets=(self.app_token, self.user_token, self.control_token, self.app_key),
+        )
+        page = page_of(sight, query)
+        return web.Response(status=page.status, body=page.body, headers=page.headers)
 
     async def _record(self, request: web.Request) -> web.Response:
         """Tell whoever holds the run's token what was done, whatever was answered."""
@@ -327,6 +362,10 @@ class Sandbox:
             return web.Response(status=403)
         body = orjson.dumps([asdict(done) for done in self.oracle.applied])
         return web.Response(body=body, content_type="application/json")
+
+
+def _is_of_page(request: web.Request) -> bool:
+    return request.path == PAGE and request.method in {"GET", "HEAD"}
 
 
 def _is_ours(request: web.Request) -> bool:
