@@ -7,8 +7,10 @@ import traceback
 import click
 from click.core import ParameterSource
 
+from vtex_invoice_async.cli.group import VERSION, Commands
 from vtex_invoice_async.cli.options import (
     CONCURRENCY,
+    STATES,
     account_options,
     journal_option,
     order_id_option,
@@ -64,19 +66,31 @@ def _exit_of(error: VtexInvoiceError) -> int:
     return USAGE if isinstance(error, ConfigError) else INTERNAL
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="vtex-invoice-async")
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vtex-invoice-async", message=VERSION)
 def main() -> None:
-    """Tell VTEX that orders were invoiced.
+    """Tell VTEX that orders were invoiced: each invoice once.
 
-    Credentials come from VTEX_APP_KEY and VTEX_APP_TOKEN, or from VTEX_USER_TOKEN.
+    New here? `demo` needs no account. Something wrong? `doctor` says what.
     """
 
 
 @main.command()
-@click.option("--orders", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True)
 @click.option(
-    "--concurrency", type=click.IntRange(1, 1_024), default=CONCURRENCY, show_default=True
+    "--orders",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    default=1_000,
+    show_default=True,
+    help="How many to make up.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1_024),
+    metavar="N",
+    default=CONCURRENCY,
+    show_default=True,
+    help="Requests in flight at most.",
 )
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 def demo(orders: int, concurrency: int, *, as_json: bool) -> int:
@@ -171,7 +185,7 @@ def resolve(context: click.Context, /, **_: object) -> int:
 @main.command()
 @account_options
 @journal_option
-@click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 @click.pass_context
 def status(context: click.Context, /, **_: object) -> int:
     """Say how many invoices of the journal are in which state; works beside a run."""
@@ -183,7 +197,14 @@ def status(context: click.Context, /, **_: object) -> int:
 @main.command()
 @account_options
 @journal_option
-@click.option("--state", multiple=True, callback=states, help="Only those in it; may be repeated.")
+@click.option(
+    "--state",
+    multiple=True,
+    callback=states,
+    metavar="STATE",
+    shell_complete=lambda *asked: [name for name in STATES if name.startswith(asked[-1])],
+    help="Only those in it; may be repeated.",
+)
 @click.pass_context
 def export(context: click.Context, /, **_: object) -> int:
     """Write invoices of the journal to stdout; works beside a run.
@@ -291,6 +312,45 @@ def sandbox(context: click.Context, /, **_: object) -> int:
     from vtex_invoice_async.cli.sandbox import SandboxOptions, run_sandbox
 
     return run_sandbox(SandboxOptions(**context.params))
+
+
+@main.command()
+@account_options
+@journal_option
+@click.option(
+    "--order", metavar="ORDER_ID", help="Read this order; by default, one that cannot exist."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 3_600),
+    metavar="SECONDS",
+    default=30,
+    show_default=True,
+    help="Seconds that all checks may take.",
+)
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@click.option("--quiet", is_flag=True, help="Say nothing but what is wrong.")
+@click.pass_context
+def doctor(context: click.Context, /, **_: object) -> int:
+    """Say what keeps invoices from being sent: settings, host, role, journal, versions.
+
+    It sends no invoice: it reads one order, and otherwise looks.
+    """
+    from vtex_invoice_async.cli.doctor import DoctorOptions, run_doctor
+
+    return run_doctor(DoctorOptions(**context.params))
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> None:
+    """Print the script that lets SHELL complete commands, options, choices and files.
+
+    Its first line says how to install it.
+    """
+    from vtex_invoice_async.cli.completion import script
+
+    click.echo(script(main, shell), nl=False)
 
 
 def _is_given(context: click.Context, name: str) -> bool:

@@ -13,6 +13,7 @@ __all__ = [
     "CONCURRENCY",
     "FORMATS",
     "SETTLE_WINDOW",
+    "STATES",
     "account_options",
     "journal_option",
     "order_id_option",
@@ -38,19 +39,23 @@ SETTLE_WINDOW = 300.0
 
 def account_options(command: F) -> F:
     """Add the options that choose an account; the `VTEX_...` variables say the rest."""
-    for option in (
-        click.option("--account", help="The account (VTEX_ACCOUNT)."),
-        click.option(
-            "--orders-api",
-            type=click.Choice([str(api) for api in OrdersApi]),
-            help="The account's dialect (VTEX_ORDERS_API).",
-        ),
-        click.option("--base-url", help="Another host, such as a sandbox (VTEX_BASE_URL)."),
-        click.option(
-            "--env-file",
-            type=click.Path(exists=True, dir_okay=False),
-            help="Read VTEX_... lines from a file; what is set already wins.",
-        ),
+    for option in reversed(
+        (
+            click.option("--account", metavar="NAME", help="The account (VTEX_ACCOUNT)."),
+            click.option(
+                "--orders-api",
+                type=click.Choice([str(api) for api in OrdersApi]),
+                help="The account's dialect (VTEX_ORDERS_API).",
+            ),
+            click.option(
+                "--base-url", metavar="URL", help="Another host, such as a sandbox (VTEX_BASE_URL)."
+            ),
+            click.option(
+                "--env-file",
+                type=click.Path(exists=True, dir_okay=False),
+                help="Read VTEX_... lines from a file; what is set already wins.",
+            ),
+        )
     ):
         command = option(command)
     return command
@@ -97,28 +102,37 @@ def resend_option(command: F) -> F:
 
 def pace_options(command: F) -> F:
     """Add the options of a command that calls VTEX."""
-    for option in (
-        click.option(
-            "--concurrency",
-            type=click.IntRange(1, 1_024),
-            default=CONCURRENCY,
-            show_default=True,
-            help="Requests in flight at most.",
-        ),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(0.1, 3_600),
-            help="Seconds that one attempt may take.",
-        ),
-        click.option(
-            "--rate",
-            type=click.FloatRange(0.001, 1_000_000),
-            help="Requests a second; by default it is found out.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout."),
-        click.option(
-            "--quiet", is_flag=True, help="Neither progress nor summary; what needs you is said."
-        ),
+    for option in reversed(
+        (
+            click.option(
+                "--concurrency",
+                type=click.IntRange(1, 1_024),
+                metavar="N",
+                default=CONCURRENCY,
+                show_default=True,
+                help="Requests in flight at most.",
+            ),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(0.1, 3_600),
+                metavar="SECONDS",
+                help="Seconds that one attempt may take.",
+            ),
+            click.option(
+                "--rate",
+                type=click.FloatRange(0.001, 1_000_000),
+                metavar="PER_SECOND",
+                help="Requests a second; by default it is found out.",
+            ),
+            click.option(
+                "--json", "as_json", is_flag=True, help="End with one JSON object on stdout."
+            ),
+            click.option(
+                "--quiet",
+                is_flag=True,
+                help="Neither progress nor summary; what needs you is said.",
+            ),
+        )
     ):
         command = option(command)
     return command
@@ -129,6 +143,7 @@ def work_options(command: F) -> F:
     window = click.option(
         "--settle-window",
         type=click.FloatRange(0.1, 86_400),
+        metavar="SECONDS",
         default=SETTLE_WINDOW,
         show_default=True,
         help="Seconds in which VTEX may still show an invoice that is in doubt.",

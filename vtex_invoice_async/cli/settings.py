@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
 from dotenv import dotenv_values
@@ -27,21 +27,35 @@ class AccountOptions:
     @property
     def settings(self) -> Mapping[str, str]:
         """The `VTEX_...` settings: options before the environment, the environment before the file."""
+        return {name: value for _, found in self._sources() for name, value in found.items()}
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each of the settings comes from, in words; no value of them."""
+        return {name: where for where, found in self._sources() for name in found}
+
+    def _sources(self) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """Return what is set in each place, the weakest first; what is empty is not set."""
         try:
             from_file: Mapping[str, str | None] = (
                 dotenv_values(self.env_file, interpolate=False) if self.env_file else {}
             )
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{self.env_file} cannot be read: {type(error).__name__}") from None
+            raise ConfigError(
+                f"{self.env_file} cannot be read ({type(error).__name__}); "
+                "give a UTF-8 file of VTEX_...=... lines"
+            ) from None
         given = {
             "VTEX_ACCOUNT": self.account,
             "VTEX_ORDERS_API": self.orders_api,
             "VTEX_BASE_URL": self.base_url,
         }
-        found: dict[str, str] = {}
-        for source in (from_file, os.environ, given):
-            found.update({name: value for name, value in source.items() if value})
-        return found
+        places: Sequence[tuple[str, Mapping[str, str | None]]] = (
+            (f"the file {self.env_file}", from_file),
+            ("the environment", os.environ),
+            ("an option", given),
+        )
+        return [(where, {k: v for k, v in found.items() if v}) for where, found in places]
 
 
 @frozen(kw_only=True)

@@ -19,7 +19,7 @@ from attrs import asdict, frozen
 
 from vtex_invoice_async.errors import JournalBusy, JournalDamaged
 
-__all__ = ["Holder", "Lock", "read_holder"]
+__all__ = ["Holder", "Lock", "read_holder", "read_mark"]
 
 WIDTH: Final = 20
 """Digits of the mark, which stands before the line that says who holds the lock."""
@@ -109,6 +109,18 @@ def read_holder(path: Path) -> Holder | None:
     finally:
         os.close(file)
     return None
+
+
+def read_mark(path: Path) -> int:
+    """Return how far a journal had come, as its lock at *path* has it; 0 where there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        return _mark(file, path)
+    finally:
+        os.close(file)
 
 
 def _is_alive(holder: Holder) -> bool:
