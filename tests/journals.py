@@ -103,6 +103,10 @@ def is_there(path: Path) -> bool:
     return path.exists()
 
 
+def is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
 def remove(path: Path) -> None:
     path.unlink()
 

@@ -28,6 +28,8 @@ import pytest
 from tests.canaries import NET, MarkedSecrets
 from tests.left_behind import OWN, look_into_folder, note_own
 from vtex_invoice_async import events, messages, models, outcome
+from vtex_invoice_async.cli.doctor.finding import Finding
+from vtex_invoice_async.cli.doctor.settings import Known
 from vtex_invoice_async.config import ClientConfig, Credentials
 from vtex_invoice_async.errors import Doubt, Problem, VtexInvoiceError
 from vtex_invoice_async.jobs import events as job_events
@@ -69,7 +71,7 @@ PRINTED: Final[tuple[type, ...]] = (
     *get_args(job_events.Event),
     *(outcome.Outcome, outcome.InvoiceJob, Summary, Entry, Record, RowProblem, Doubt, Problem),
     *(Asked, Row, BadRow, Group, Note, Content, Document, Found, Markup, Named),
-    *(NotifyReady, Pace, Reason),
+    *(NotifyReady, Pace, Reason, Finding, Known),
     *(messages.Request, messages.Reply, messages.NoReply, ClientConfig, Credentials),
     *(models.Invoice, models.InvoiceItem, models.Receipt, models.Order, models.Package),
 )

@@ -117,12 +117,15 @@ class Credentials(Value):
         if None in given.values() or (given is token and any(v is not None for v in pair.values())):
             raise ConfigError(
                 "give an app_key with its app_token (VTEX_APP_KEY, VTEX_APP_TOKEN), "
-                "or a user_token (VTEX_USER_TOKEN), and not both"
+                "or a user_token (VTEX_USER_TOKEN), and not both; `vtex-invoice doctor` says what is set"
             )
         for name, secret in given.items():
             if not isinstance(secret, str) or not re.fullmatch(_CREDENTIAL, secret):
                 # Its value stays out of the message.
-                raise ConfigError(f"{name} must be printable ASCII without spaces or line ends")
+                raise ConfigError(
+                    f"{name} must be printable ASCII without spaces or line ends: copy it anew; "
+                    "`vtex-invoice doctor` says where it comes from"
+                )
 
 
 class Settings(TypedDict, total=False):
@@ -172,11 +175,14 @@ class ClientConfig(Value):
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.account, str) or not re.fullmatch(_ACCOUNT, self.account):
             raise ConfigError(
-                "account must be lower-case letters, digits and hyphens (VTEX_ACCOUNT)"
+                "account must be lower-case letters, digits and hyphens, as acme of "
+                "acme.myvtex.com (VTEX_ACCOUNT)"
             )
         self._check_credentials()
         if self.environment not in ENVIRONMENTS:
-            raise ConfigError(f"environment must be one of {', '.join(ENVIRONMENTS)}")
+            raise ConfigError(
+                f"environment must be one of {', '.join(ENVIRONMENTS)} (VTEX_ENVIRONMENT)"
+            )
         if not isinstance(self.orders_api, OrdersApi):
             raise ConfigError(f"orders_api must be one of {', '.join(map(str, OrdersApi))}")
         if type(self.max_concurrency) is not int or self.max_concurrency < 1:
@@ -265,7 +271,8 @@ def _check_complete(given: Mapping[str, str | None]) -> None:
     if not given["user_token"]:
         missing += [f"VTEX_{k.upper()}" for k in ("app_key", "app_token") if not given[k]]
     if missing:
-        raise ConfigError(f"not set: {', '.join(missing)} (or VTEX_USER_TOKEN for the keys)")
+        named = f"not set: {', '.join(missing)} (or VTEX_USER_TOKEN for the keys)"
+        raise ConfigError(f"{named}; set that, and `vtex-invoice doctor` says what is still wrong")
 
 
 def orders_api_of(environ: Mapping[str, str]) -> OrdersApi:
@@ -286,10 +293,12 @@ def _check_base_url(base_url: object) -> None:
     ):
         raise ConfigError(
             "base_url must be https://host[:port][/path], or http:// for loopback, "
-            "with no user, query or fragment"
+            "with no user, query or fragment (VTEX_BASE_URL)"
         )
     if match["scheme"].lower() != "https" and not _is_loopback(match["host"].strip("[]").lower()):
-        raise ConfigError("base_url must start with https://: http:// is for loopback only")
+        raise ConfigError(
+            "base_url must start with https://: http:// is for loopback only (VTEX_BASE_URL)"
+        )
 
 
 def _has_host(url: str) -> bool:

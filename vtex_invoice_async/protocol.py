@@ -64,10 +64,12 @@ _REFUSALS: Final[dict[int, type[Rejected]]] = {
 _ADVICE: Final[dict[type[Rejected], str]] = {
     BadRequest: "VTEX refused what was sent; correct it and send it again",
     NotAuthorized: "VTEX refused the credentials or their role; "
-    "it needs Notify invoice (returns: Notify refund) and View order",
-    OrderNotFound: "VTEX does not find the order or the invoice in this account",
+    "it needs Notify invoice (returns: Notify refund) and View order; `vtex-invoice doctor` "
+    "tells more",
+    OrderNotFound: "VTEX does not find the order or the invoice in this account; check both",
     Conflict: "the order's status does not allow it; read the order",
-    Rejected: "VTEX's router does not know this route; check the account and the host",
+    Rejected: "VTEX's router does not know this route; check the account and the host with "
+    "`vtex-invoice doctor`",
 }
 _UNKNOWN: Final = "it may have been applied; read the order before sending it again"
 
@@ -145,7 +147,7 @@ def decode(
     if isinstance(reply, NoReply):
         call = CallFacts(operation=operation.name, order_id=operation.order_id, status=reply.status)
         if not reply.bytes_left and not doubted:
-            raise NotSent(f"nothing was sent: {reply.reason}", **call)
+            raise NotSent(f"nothing was sent: {reply.reason}; it may be sent again", **call)
         raise _unknown(operation, orders_api, reply.reason, since(), call)
     reason = f"VTEX answered {reply.status}"
     if 200 <= reply.status < 300:

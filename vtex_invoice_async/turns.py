@@ -140,7 +140,7 @@ class Turns:
             # Who waits for nobody would wait for ever.
             given_up = call.policy.deadline is None and self._circuit.is_over(now())
             if given_up or call.is_late(now(), wait):
-                told = "nothing was sent: VTEX does not answer, so that it would only add a doubt"
+                told = "nothing was sent: VTEX does not answer, so that it would only add a doubt; send it later"
                 raise NotSent(told, **call.facts)
             await self.sleep(wait)
         call.is_probe = self._circuit.is_open
@@ -151,7 +151,9 @@ class Turns:
         clock = asyncio.get_running_loop().time
         now = clock()
         if call.is_late(now):
-            raise NotSent("nothing was sent: no connection was free in time", **call.facts)
+            raise NotSent(
+                "nothing was sent: no connection was free in time; send it again", **call.facts
+            )
         slot = pace.reserve(now)
         try:
             while (wait := slot.at - now) > 0:
@@ -201,7 +203,7 @@ def _check_patience(call: Call[Any], pace: Throttle, now: float, wait: float) ->
         told = "nothing was sent: VTEX is throttling this account; send it later"
         raise RateLimited(told, retry_after=max(closed_for, wait), **call.facts)
     if call.is_late(now, wait):
-        told = f"nothing was sent: no turn came in time at {pace.rate:.3g} requests a second"
+        told = f"nothing was sent: no turn came in time at {pace.rate:.3g} requests a second; send it again"
         raise NotSent(told, **call.facts)
 
 

@@ -53,7 +53,10 @@ def run() -> int:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in EXTRA:
             raise
         traceback.print_exc()
-        click.echo("vtex-invoice: this is a bug; `status` knows what was sent", err=True)
+        click.echo(
+            "vtex-invoice: this is a bug: report the lines above; `status` knows what was sent",
+            err=True,
+        )
         return INTERNAL
     return code if isinstance(code, int) else 0
 
@@ -203,7 +206,7 @@ def status(context: click.Context, /, **_: object) -> int:
     callback=states,
     metavar="STATE",
     shell_complete=lambda *asked: [name for name in STATES if name.startswith(asked[-1])],
-    help="Only those in it; may be repeated.",
+    help=f"Only those in it; may be repeated: {', '.join(STATES)}.",
 )
 @click.pass_context
 def export(context: click.Context, /, **_: object) -> int:
@@ -266,9 +269,11 @@ def track(context: click.Context, /, **_: object) -> int:
 @click.option(
     "--duplicates",
     type=click.Choice(DUPLICATES),
+    metavar="RULE",
     default=DUPLICATES[0],
     show_default=True,
-    help="What becomes of an invoice number that its order has already.",
+    help="What becomes of an invoice number that its order has already: "
+    f"{', '.join(DUPLICATES[:-1])} or {DUPLICATES[-1]}.",
 )
 @click.option(
     "--early",
@@ -308,7 +313,7 @@ def sandbox(context: click.Context, /, **_: object) -> int:
     if context.params["orders_for"] is not None and _is_given(context, "orders"):
         raise click.UsageError("give --orders or --orders-for, and not both")
     if context.params["orders_for"] is None and _is_given(context, "order_id_from"):
-        raise click.UsageError("--order-id-from goes with --orders-for")
+        raise click.UsageError("--order-id-from goes with --orders-for: give that, too")
     from vtex_invoice_async.cli.sandbox import SandboxOptions, run_sandbox
 
     return run_sandbox(SandboxOptions(**context.params))

@@ -112,7 +112,9 @@ def _tell(findings: Findings, options: CheckOptions, console: Console) -> bool:
     except BrokenPipeError:
         pass  # whoever reads it has seen enough
     except OSError as error:
-        console.print(f"stdout: {error.strerror}; the list is not whole")
+        console.print(
+            f"stdout: {error.strerror}; the list is not whole: make room, and check again"
+        )
         return False
     return True
 

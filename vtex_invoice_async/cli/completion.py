@@ -24,6 +24,8 @@ def script(command: click.Command, shell: str) -> str:
     """Return the script for *shell*, which asks *command* for what may come next."""
     kind = get_completion_class(shell)
     if kind is None:
-        raise click.UsageError(f"there is no completion for {shell}: {', '.join(INSTALLED)}")
+        raise click.UsageError(
+            f"there is no completion for {shell}: choose of {', '.join(INSTALLED)}"
+        )
     source = kind(command, {}, PROGRAM, VARIABLE).source()
     return f"# To install it, {INSTALLED[shell]}\n{source}".rstrip("\n") + "\n"

@@ -103,7 +103,9 @@ def say_json(document: object) -> bool:
         with stdout() as file:
             file.write(line)
     except OSError as error:
-        sys.stderr.write(f"stdout: {error.strerror}\n{line.decode()}")
+        sys.stderr.write(
+            f"stdout: {error.strerror}; what was meant for it is this:\n{line.decode()}"
+        )
         return False
     return True
 

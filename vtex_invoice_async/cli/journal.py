@@ -62,7 +62,7 @@ def path_of(given: str | None, config: ClientConfig) -> Path:
 def _named(path: str) -> Path:
     if "://" in path:
         # It may hold a password, and would be the name of a file.
-        raise ConfigError("--journal is the path of a file here, and no address")
+        raise ConfigError("--journal is the path of a file here, and no address: give a path")
     return Path(path)
 
 
@@ -125,7 +125,9 @@ def run_export(options: JournalOptions) -> int:
     except BrokenPipeError:
         pass  # whoever reads it has seen enough
     except OSError as error:
-        stderr().print(f"stdout: {error.strerror}; the export is not whole")
+        stderr().print(
+            f"stdout: {error.strerror}; the export is not whole: make room, and export again"
+        )
         return Exit.DISK
     return 0
 

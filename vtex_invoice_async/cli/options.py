@@ -156,5 +156,6 @@ def states(_: click.Context, parameter: click.Parameter, names: tuple[str, ...])
     found = tuple(name.replace("-", "_") for name in names)
     for name in found:
         if name not in STATES:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(STATES)}", param=parameter)
+            told = f"{name!r} is no state: choose of {', '.join(STATES)}"
+            raise click.BadParameter(told, param=parameter)
     return found

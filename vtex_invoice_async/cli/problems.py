@@ -57,9 +57,11 @@ def tell_problems(
 def tell_disk(error: OSError | sqlite3.OperationalError, console: Console) -> None:
     """Say what kept a source from being read, or its rows from being kept meanwhile."""
     if isinstance(error, OSError):
-        console.print(f"{named(str(error.filename or 'a file'))}: {error.strerror}")
+        told = f"{named(str(error.filename or 'a file'))}: {error.strerror}"
+        console.print(f"{told}; check the file and its disk, and try again")
     else:
-        console.print(f"the folder for temporary files, which TMPDIR names: {error}")
+        told = f"the folder for temporary files, which TMPDIR names: {error}"
+        console.print(f"{told}; make room there, or set TMPDIR to another")
 
 
 def tell_unsent(invalid: int, console: Console) -> None:
@@ -72,4 +74,6 @@ def tell_unsent(invalid: int, console: Console) -> None:
 
 def tell_nothing(console: Console) -> None:
     """Say that there is no sound invoice."""
-    console.print("There is nothing to send: no sound invoice was found.")
+    console.print(
+        "There is nothing to send: no sound invoice was found. See that it is the right file."
+    )

@@ -43,7 +43,8 @@ def _run(options: WorkOptions, go: Go, what: str) -> int:
         console.print(f"vtex-invoice: {error}")
         summary = evolve(unbegun, exit_code=exit_of(error))
     if summary.exit_code == 0 and not summary.planned:
-        console.print(f"There is nothing left to {what} in {path}.")
+        told = f"There is nothing left to {what} in {path}."
+        console.print(f"{told} `vtex-invoice status` says what it holds.")
         summary = evolve(summary, exit_code=Exit.BAD_INPUT)
     options.tell(summary, str(path), console)
     return summary.exit_code

@@ -78,8 +78,11 @@ def run_sandbox(options: SandboxOptions) -> int:
 def _read_faults(options: SandboxOptions) -> FaultPlan:
     try:
         document = orjson.loads(Path(options.faults or "").read_bytes())
+    except OSError as error:
+        told = f"{options.faults} cannot be read ({error.strerror}): check it"
+        raise ConfigError(told) from None
     except ValueError as error:
-        raise ConfigError(f"{options.faults} is not JSON: {error}") from None
+        raise ConfigError(f"{options.faults} is not JSON ({error}): correct it") from None
     return read_plan(document, seed=options.seed)
 
 

@@ -185,7 +185,9 @@ async def _verify(
                     shown.tick("read")
     except CallError as error:
         console.print(f"vtex-invoice: {error}")
-        console.print("Nothing was sent: not every order could be read.")
+        console.print(
+            "Nothing was sent: not every order could be read. `vtex-invoice doctor` says more."
+        )
         return exit_of_reading(error)
     finally:
         teller.end()

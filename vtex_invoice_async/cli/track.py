@@ -88,7 +88,9 @@ def _is_sound(plan: TrackingPlan, options: TrackOptions, console: Console) -> bo
         tell_unsent(plan.invalid, console)
         return False
     if not plan.planned:
-        console.print("There is nothing to send: no line holds sound tracking.")
+        console.print(
+            "There is nothing to send: no line holds sound tracking. See that it is the right file."
+        )
         return False
     return True
 
@@ -191,7 +193,7 @@ class _Run:
             if wait <= 0:
                 return True
             if self._reads.is_over(clock()):
-                self._stop("VTEX does not answer: no more are sent.")
+                self._stop("VTEX does not answer: no more are sent. See `vtex-invoice doctor`.")
                 break
             try:
                 async with asyncio.timeout(wait):
@@ -226,10 +228,14 @@ class _Run:
             self._reads.see(now, answered=answered, probe=probe)
         if status in {401, 403}:
             self._unauthorized = True
-            self._stop("VTEX refuses the credentials or their role: no more are sent.")
+            self._stop(
+                "VTEX refuses the credentials or their role: no more are sent. See `vtex-invoice doctor`."
+            )
         # Without a deadline of its own, a row that got no turn means that none will.
         elif throttled or (isinstance(error, NotSent) and error.attempts == 0):
-            self._stop("VTEX has no turn for this account: no more are sent.")
+            self._stop(
+                "VTEX has no turn for this account: no more are sent. Send what is left later."
+            )
 
     def _stop(self, told: str) -> None:
         """Begin no more; say why, if nothing else has stopped it before."""

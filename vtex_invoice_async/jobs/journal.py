@@ -135,7 +135,7 @@ class Journal:
         found = await self._store.read(lambda table: table.header())
         if found is None:
             if self._header is None:
-                raise JournalError(f"{self.name} holds nothing yet")
+                raise JournalError(f"{self.name} holds nothing yet; `send` fills it")
             header = self._header
             await self._store.change(lambda table: table.put_header(header))
         elif self._header is not None:

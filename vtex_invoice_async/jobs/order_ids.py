@@ -72,7 +72,7 @@ def order_ids_from(choice: str | None) -> OrderIds:
         return _in_file_name
     if choice is not None and choice.lower().endswith(".csv"):
         return _Table(choice).find
-    raise ConfigError(f"--order-id-from says where the order id of an NF-e is: {CHOICES}")
+    raise ConfigError(f"say with --order-id-from where the order id of an NF-e is: {CHOICES}")
 
 
 def _in_purchase(named: Named) -> tuple[str, str]:
@@ -128,7 +128,7 @@ class _Table:
             with Path(path).open(encoding="utf-8-sig", newline="") as file:
                 self._take(file)
         except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+            raise ConfigError(f"{path} cannot be read ({error.strerror}): check it") from None
         except UnicodeDecodeError:
             raise ConfigError(f"{path} is not UTF-8; save it as CSV UTF-8") from None
 
@@ -155,7 +155,9 @@ class _Table:
                 if any(cells):
                     self._add(dict(zip(columns, cells, strict=False)), len(cells), rows.line_num)
         except csv.Error as error:
-            raise self._broken(rows.line_num, f"is not CSV: {error}") from None
+            raise self._broken(
+                rows.line_num, f"is not CSV ({error}): save it as CSV anew"
+            ) from None
 
     def _columns(self, names: list[str]) -> list[str]:
         known = [name for name in names if name in _TAGS]
@@ -174,7 +176,9 @@ class _Table:
         if self._by == "invoiceNumber":
             name = name.lstrip("0")
         if name in self._ids:
-            raise self._broken(line, f"names what stands above already: its {self._by} is there")
+            raise self._broken(
+                line, f"names what stands above already: keep one row of its {self._by}"
+            )
         self._ids[name] = row["orderId"]
 
     def _broken(self, line: int, message: str) -> ConfigError:

@@ -102,18 +102,22 @@ class Progress:
             return End(f"VTEX refuses the credentials or their role: {error}", for_good=True)
         if isinstance(error, RateLimited):
             asked = f" of {error.retry_after:.0f} s" if error.retry_after else ""
-            told = f"VTEX asks for a pause{asked}, which is longer than a run waits"
+            told = f"VTEX asks for a pause{asked}, which is longer than a run waits; go on after it"
             return End(told, for_good=False)
         if was_read:
-            never = error.status is None
-            return End(f"VTEX cannot be reached: {error.reason}", for_good=True) if never else None
+            if error.status is not None:
+                return None
+            told = f"VTEX cannot be reached: {error.reason}; see `vtex-invoice doctor`"
+            return End(told, for_good=True)
         self._strange = self._strange + 1 if isinstance(error, OrderNotFound) else 0
         if self._strange == MOST_STRANGE:
             told = f"VTEX does not find {MOST_STRANGE} orders in a row: is it the right account?"
             return End(told, for_good=False)
         # A job has no deadline of its own: one that got no turn means that none will.
         if isinstance(error, NotSent) and error.attempts == 0:
-            return End("VTEX has not answered for too long", for_good=True)
+            return End(
+                "VTEX has not answered for too long; see `vtex-invoice doctor`", for_good=True
+            )
         return None
 
     def stop(self, *, for_good: bool) -> bool:

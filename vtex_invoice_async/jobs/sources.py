@@ -129,7 +129,7 @@ def _note_reader(paths: Sequence[str], order_id_from: str | None) -> NoteReader:
     if not paths:
         if order_id_from is not None:
             raise ConfigError(
-                "--order-id-from is for NF-e: other files have an orderId in each row"
+                "--order-id-from is for NF-e: leave it out, for other files have an orderId in each row"
             )
         return lambda *_: iter(())
     order_ids = order_ids_from(order_id_from)
@@ -146,9 +146,11 @@ def _note_reader(paths: Sequence[str], order_id_from: str | None) -> NoteReader:
 def opened(path: str) -> Iterator[BinaryIO]:
     """Open a file of rows; `-` is standard input. Raises `OSError` with its name, or `ConfigError`."""
     if path == "-" and sys.stdin is None:
-        raise ConfigError("standard input is closed")
+        raise ConfigError("standard input is closed: name a file")
     if path != "-" and Path(path).is_dir():
-        raise ConfigError(f"{named(path)} is a folder, and only NF-e are read from folders")
+        raise ConfigError(
+            f"{named(path)} is a folder, and only NF-e are read from folders: name its files"
+        )
     try:
         with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
             yield file

@@ -181,17 +181,20 @@ class _File:
             case JournalError():
                 return error
             case sqlite3.OperationalError() if "decode" not in told:
-                return JournalFailed(f"{self._path} cannot be used: {told}")
+                return self._failed(told)
             case sqlite3.ProgrammingError():
-                return JournalFailed(f"{self._path} cannot be used: {told}")
+                return self._failed(told)
             case sqlite3.DatabaseError() if "not a database" in told:
                 return JournalDamaged(f"{self._path} is not a journal: name another file")
             case sqlite3.DatabaseError() | UnicodeDecodeError():
                 return JournalDamaged(f"{self._path} is damaged: {told}; restore it")
             case OSError():
-                return JournalFailed(f"{self._path} cannot be used: {error.strerror}")
+                return self._failed(error.strerror or type(error).__name__)
             case _:
-                return JournalFailed(f"{self._path} cannot be used: {type(error).__name__}")
+                return self._failed(type(error).__name__)
+
+    def _failed(self, told: str) -> JournalFailed:
+        return JournalFailed(f"{self._path} cannot be used: {told}; check its folder and its disk")
 
     def _make_file(self) -> None:
         if self._reads_only:
@@ -224,7 +227,7 @@ class _File:
         execute = self.connection.execute
         (mode,) = execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
-            told = "its folder does not allow what SQLite needs; a network's may not"
+            told = "its folder, as a network's, does not allow what SQLite needs; put it elsewhere"
             raise JournalError(f"{self._path} cannot be a journal: {told}")
         execute("BEGIN IMMEDIATE")
         for statement in SCHEMA.split(";\n"):
@@ -266,7 +269,7 @@ def _check_file(path: Path) -> None:
         kind = "is a link" if stat.S_ISLNK(found.st_mode) else "is no plain file"
         raise JournalError(f"{path} {kind}: name the journal itself")
     if found.st_uid != os.geteuid():
-        raise JournalError(f"{path} is not yours")
+        raise JournalError(f"{path} is not yours: run as its owner, or name another journal")
 
 
 def _check_mode(path: Path) -> None:

@@ -218,7 +218,10 @@ class Steps:
             and (other.type is InvoiceType.OUTPUT or other.state is State.IN_DOUBT)
             and other.state is not State.CONFIRMED
         )
-        told = f"it waits for invoice {waits_for.invoice_number}, which is {waits_for.state}"
+        told = (
+            f"it waits for invoice {waits_for.invoice_number}, which is {waits_for.state}; "
+            "`resume` sends it once that is confirmed"
+        )
         return await self._settle(record, State.HELD, message=told)
 
     def end_searches(self) -> None:

@@ -155,7 +155,7 @@ def moved(record: Record, changes: Changes, lease: Lease | None, table: Table) -
             raise _taken_over(record)
     state = changes.get("state", record.state)
     if state not in TRANSITIONS[record.state]:
-        told = f"invoice {record.invoice_number} is {record.state}: not to be {state}"
+        told = f"invoice {record.invoice_number} is {record.state}: not to be {state}; read it anew"
         raise JournalError(told)
     found = table.change(record, changes)
     if found is None:
@@ -164,7 +164,9 @@ def moved(record: Record, changes: Changes, lease: Lease | None, table: Table) -
 
 
 def _taken_over(record: Record) -> JournalBusy:
-    return JournalBusy(f"another worker has taken over order {record.order_id}")
+    return JournalBusy(
+        f"another worker has taken over order {record.order_id}: leave it to that one"
+    )
 
 
 class Leases:

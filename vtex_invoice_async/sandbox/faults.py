@@ -304,10 +304,10 @@ def read_plan(document: object, seed: int | None = None) -> FaultPlan:
     """Return the plan that a JSON *document* describes; *seed* goes before its own."""
     form = 'a plan of faults is {"seed": ..., "faults": [...]}'
     if not isinstance(document, dict):
-        raise ConfigError(form)
+        raise ConfigError(f"write the plan anew: {form}")
     unknown = ", ".join(repr(key) for key in document if key not in {"seed", "faults"})
     if unknown:
-        raise ConfigError(f"{form}, not {printable(unknown, 200)}")
+        raise ConfigError(f"{form}: take out {printable(unknown, 200)}")
     own, rows = document.get("seed", 0), document.get("faults", [])
     if type(own) is not int:
         raise ConfigError("a plan of faults: seed must be a whole number")
@@ -320,7 +320,7 @@ def read_plan(document: object, seed: int | None = None) -> FaultPlan:
             line.replace("$", "faults", 1)
             for line in transform_error(error, format_exception=_told)
         )
-        raise ConfigError(f"a plan of faults: {printable(told, 1000)}") from None
+        raise ConfigError(f"correct the plan of faults: {printable(told, 1000)}") from None
     return FaultPlan(faults, own if seed is None else seed)
 
 

@@ -285,7 +285,9 @@ class Sandbox:
             if not isinstance(error, OSError | OverflowError):
                 raise
             told = error.strerror if isinstance(error, OSError) else "there is no such port"
-            raise ConfigError(f"port {self._port} of {HOST}: {told}") from None
+            raise ConfigError(
+                f"port {self._port} of {HOST}: {told}; choose another, or 0 for a free one"
+            ) from None
         self._desk.open()
         self._runner = runner
 

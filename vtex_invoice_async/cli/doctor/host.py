@@ -294,13 +294,15 @@ async def _asked(
             head = await reader.readuntil(b"\r\n\r\n")
     except TimeoutError:
         raise _FailedError(target.late("answer", "an answer to a GET")) from None
-    except (OSError, EOFError, asyncio.LimitOverrunError):
+    except (OSError, asyncio.LimitOverrunError):
         head = b""
+    except asyncio.IncompleteReadError as error:
+        head = error.partial
     seconds = loop.time() - asked
     first, *lines = head.decode("latin-1").split("\r\n")
     if not first.startswith("HTTP/1."):
         advice = "see what listens there: VTEX_BASE_URL has to name VTEX, or a sandbox"
-        told = "what answers does not speak HTTP"
+        told = "what answers does not speak HTTP" if head else "the connection went, unanswered"
         raise _FailedError(failed("answer", told, advice, Exit.UNANSWERED))
     status = printable(first.partition(" ")[2], 40)
     tell(ok("answer", f"{status}, without credentials, after {1_000 * seconds:.0f} ms"))
