@@ -111,7 +111,7 @@ async def test_a_list_that_is_not_whole_is_no_success(output: str, tmp_path: Pat
         os.close(full)
         ended = await ending_without_stdout(process)
 
-    told = "stdout: No space left on device; the list is not whole\n"
+    told = "stdout: No space left on device; the list is not whole: make room, and check again\n"
     assert ended == (74, told + SUMMARY)
 
 
@@ -137,7 +137,8 @@ async def test_a_file_that_cannot_be_read_is_told() -> None:
     ended = await run("check", "/proc/self/mem")
 
     assert (ended.code, ended.stdout) == (74, "")
-    assert ended.stderr == "/proc/self/mem: Input/output error\n"
+    told = "/proc/self/mem: Input/output error; check the file and its disk, and try again\n"
+    assert ended.stderr == told
 
 
 async def test_it_can_be_interrupted() -> None:

@@ -146,7 +146,7 @@ async def test_problems_are_told_by_the_file_that_they_are_in(tmp_path: Path) ->
     [
         (
             ["send", "{notes}", "--sandbox"],
-            "--order-id-from says where the order id of an NF-e is: xPed",
+            "say with --order-id-from where the order id of an NF-e is: xPed",
         ),
         (
             ["send", "{notes}", "--sandbox", "--order-id-from", "pedido"],
@@ -155,7 +155,7 @@ async def test_problems_are_told_by_the_file_that_they_are_in(tmp_path: Path) ->
         (["send", "{notes}", "--sandbox", "--format", "jsonl"], "is a folder"),
         (["send", "{lines}", "--sandbox", "--order-id-from", "xPed"], "is for NF-e"),
         (["send", "-", "--sandbox", "--format", "nfe", "--order-id-from", "xPed"], "not -"),
-        (["sandbox", "--orders-for", "{notes}"], "--order-id-from says where"),
+        (["sandbox", "--orders-for", "{notes}"], "say with --order-id-from where"),
         (["sandbox", "--order-id-from", "xPed"], "goes with --orders-for"),
     ],
 )

@@ -33,7 +33,7 @@ async def test_a_file_that_cannot_be_read_is_told_by_its_name(command: tuple[str
     ended = await run(*command, "/proc/self/mem")
 
     assert ended.code == 74
-    assert ended.stderr.startswith("/proc/self/mem: Input/output error\n")
+    assert ended.stderr.startswith("/proc/self/mem: Input/output error; check the file ")
 
 
 async def test_no_room_for_a_plan_is_told(tmp_path: Path) -> None:
@@ -90,4 +90,4 @@ async def test_tracking_that_cannot_be_read_is_told() -> None:
     ended = await run("track", "/proc/self/mem", "--json", environ=environ)
 
     assert ended.code == ended.summary["exit_code"] == 74
-    assert ended.stderr.startswith("/proc/self/mem: Input/output error\n")
+    assert ended.stderr.startswith("/proc/self/mem: Input/output error; check the file ")

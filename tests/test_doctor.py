@@ -261,7 +261,7 @@ async def test_a_read_that_breaks_off_is_told_and_not_tried_again() -> None:
     [
         ([], 0),
         ([75, 69], 69),
-        ([75, 65], 65),
+        ([75, 69, 65], 65),
         ([69, 2], 2),
         ([2, 77], 77),
         ([77, 74], 74),

@@ -173,9 +173,7 @@ async def _look_into(path: Path, header: Header | None, until: float) -> list[Fi
     mark = read_mark(lock_of(path))
     async with Journal.read(path) as journal:
         theirs = journal.header
-        version, told = await asyncio.to_thread(_integrity, path, time.monotonic() + _left(until))
-        if told is not None:
-            raise JournalDamaged(f"{path} is damaged: {told}")
+        version = await asyncio.to_thread(_integrity, path, time.monotonic() + _left(until))
         rows = await _rows(journal, until)
     return [_about(path, theirs, header, version), _held(path), _sound(path, rows, mark)]
 
@@ -194,19 +192,23 @@ def _left(until: float) -> float:
     return max(until - asyncio.get_running_loop().time(), 0.1)
 
 
-def _integrity(path: Path, until: float) -> tuple[int, str | None]:
-    """Return the schema's version, and what SQLite finds damaged, if it has the time to."""
-    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
-        connection.execute("PRAGMA query_only = ON")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
-        try:
+def _integrity(path: Path, until: float) -> int:
+    """Return the schema's version; raise `JournalDamaged` for what SQLite finds while there is time."""
+    version, told = 0, "ok"
+    try:
+        with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
             (told,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-        except sqlite3.OperationalError as error:
-            return version, None if "interrupt" in str(error) else printable(str(error), 300)
-        except sqlite3.DatabaseError as error:
-            return version, printable(str(error), 300)
-    return version, None if told == "ok" else printable(told, 300)
+    except sqlite3.OperationalError as error:
+        if "interrupt" not in str(error):
+            raise JournalFailed(f"{path} cannot be used: {printable(str(error), 300)}") from None
+    except sqlite3.DatabaseError as error:
+        told = str(error)
+    if told != "ok":
+        raise JournalDamaged(f"{path} is damaged: {printable(told, 300)}")
+    return int(version)
 
 
 async def _rows(journal: Journal, until: float) -> _Rows:
