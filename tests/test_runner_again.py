@@ -207,7 +207,7 @@ def test_what_an_input_waits_for_is_told() -> None:
         return [record.message for record in moved if record.state is State.HELD]
 
     assert play(act, refused, orders=orders_of(*jobs)) == [
-        "it waits for invoice A, which is rejected"
+        "it waits for invoice A, which is rejected; `resume` sends it once that is confirmed"
     ]
 
 
