@@ -26,11 +26,11 @@ from vtex_invoice_async.errors import (
     JournalTooNew,
     printable,
 )
+from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import FINAL
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.lock import read_holder, read_mark
 from vtex_invoice_async.jobs.sqlite import lock_of
-from vtex_invoice_async.jobs.store import Header
 from vtex_invoice_async.jobs.summary import Exit, exit_of
 
 __all__ = ["file_system_finding", "kind_of_mount", "look_at_journal", "space_finding"]

@@ -15,8 +15,7 @@ from vtex_invoice_async.cli.doctor.finding import Finding, failed, ok, warning
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.config import ClientConfig, orders_api_of
 from vtex_invoice_async.errors import ConfigError
-from vtex_invoice_async.jobs.journal import header_for
-from vtex_invoice_async.jobs.store import Header
+from vtex_invoice_async.jobs.header import Header, header_for
 from vtex_invoice_async.jobs.summary import Exit
 
 __all__ = ["Known", "look_at_settings"]
