@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from copy import copy
 from datetime import datetime
-from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 from attrs import evolve
 
 from vtex_invoice_async import checks, verify
-from vtex_invoice_async.bulk import Later, work_through
-from vtex_invoice_async.call import Call
 from vtex_invoice_async.caller import Caller
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.doubts import Doubts
-from vtex_invoice_async.errors import (
-    CallError,
-    ConfigError,
-    Doubt,
-    InvalidInvoice,
-    OutcomeUnknown,
-    Problem,
-)
+from vtex_invoice_async.errors import ConfigError, Doubt, OutcomeUnknown, Problem
 from vtex_invoice_async.events import LeftInDoubt, Observer, Observers
+from vtex_invoice_async.many import Many
 from vtex_invoice_async.models import Invoice, Order, Receipt, TrackingInfo, TrackingStatus
 from vtex_invoice_async.operations import (
     GetOrder,
@@ -38,15 +29,15 @@ from vtex_invoice_async.operations import (
     UpdateTrackingStatus,
     receipt_from,
 )
-from vtex_invoice_async.outcome import InvoiceJob, Outcome, State, state_of
+from vtex_invoice_async.options import CallOptions, Options, warn_of_haste
+from vtex_invoice_async.outcome import InvoiceJob, Outcome
 from vtex_invoice_async.throttle import Pace
+from vtex_invoice_async.transport import Connector
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["VtexInvoiceClient"]
 
 R = TypeVar("R")
-
-SHORT_WINDOW: Final = 60.0
 
 
 class VtexInvoiceClient:
@@ -69,18 +60,21 @@ class VtexInvoiceClient:
     """
 
     def __init__(
-        self, config: ClientConfig, *, observe: Observer | Iterable[Observer] | None = None
+        self,
+        config: ClientConfig,
+        *,
+        observe: Observer | Iterable[Observer] | None = None,
+        connector: Connector | None = None,
     ) -> None:
         if not isinstance(config, ClientConfig):
             raise ConfigError("give a ClientConfig, such as ClientConfig.from_env()")
-        if config.retry.settle_window < SHORT_WINDOW:
-            told = f"settle_window is under {SHORT_WINDOW:.0f} s: VTEX may be slower than that"
-            warnings.warn(told, stacklevel=2)
+        warn_of_haste(config.retry, stacklevel=3)
         self._config = config
-        self._caller = Caller(config, Observers(observe))
-        self._doubts = Doubts(self._caller, config.retry)
-        # What waits for nobody has no deadline, and ends when VTEX is given up.
-        self._bulk_policy = evolve(config.retry, deadline=None)
+        observers = Observers(observe)
+        self._options = Options.of(config, observers)
+        self._caller = Caller(config, observers, connector)
+        self._doubts = Doubts(self._caller)
+        self._is_borrowed = False
 
     def __repr__(self) -> str:
         state = "closed" if self._caller.turns.is_closing else "ready"
@@ -88,10 +82,32 @@ class VtexInvoiceClient:
 
     @property
     def config(self) -> ClientConfig:
-        """The settings that it was made with."""
+        """The settings that hold for its calls: those that it was made with, and its options."""
         return self._config
 
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """Return a client whose calls have other options; those of a single call win over them.
+
+            patient = client.with_options(timeout=60, observe=log_event)
+
+        It is this client in all else: with its connections, credentials, pace, circuit and doubts,
+        and open exactly as long. It is not entered or closed itself, which is a `ConfigError`.
+        """
+        other = copy(self)
+        other._borrow(self._options.with_(options))  # noqa: SLF001  it is of the same class
+        return other
+
+    def _borrow(self, options: Options) -> None:
+        """Become one that shares all but its *options* with the client that it is a copy of."""
+        self._options = options
+        self._config = evolve(self._config, timeouts=options.timeouts, retry=options.retry)
+        self._is_borrowed = True
+
+    def _with(self, options: CallOptions) -> Options:
+        return self._options.with_(options) if options else self._options
+
     async def __aenter__(self) -> Self:
+        self._check_owned()
         self._caller.open()
         return self
 
@@ -112,19 +128,25 @@ class VtexInvoiceClient:
         """
         await self._close(drain=True)
 
+    def _check_owned(self) -> None:
+        if self._is_borrowed:
+            told = "what with_options() returns is open as long as the client that it comes from"
+            raise ConfigError(f"{told}: enter and close that one")
+
     async def _close(self, *, drain: bool) -> None:
+        self._check_owned()
         await self._caller.aclose(drain=drain)
         if self._caller.observers and (doubts := self._doubts.list()):
             self._caller.observers.tell(LeftInDoubt(doubts=len(doubts)))
 
-    async def send(self, operation: Operation[R]) -> R:
+    async def send(self, operation: Operation[R], **options: Unpack[CallOptions]) -> R:
         """Send *operation* and return what VTEX confirms, by its answer or by the order it shows.
 
         It is sent again only where VTEX did not act. Raises `InvalidInvoice` or `ConfigError` where
         nothing was sent, else a `CallError`.
         """
         self._caller.check_usable()
-        call = self._caller.call(operation)
+        call = self._caller.call(operation, self._with(options), is_sought=True)
         try:
             # Here for what is in doubt now, and once more when its turn has come.
             self._doubts.check(call)
@@ -135,7 +157,9 @@ class VtexInvoiceClient:
             self._doubts.note(call)
             raise
 
-    async def resolve(self, doubt: Doubt, *, patience: float | None = None) -> Receipt:
+    async def resolve(
+        self, doubt: Doubt, *, patience: float | None = None, **options: Unpack[CallOptions]
+    ) -> Receipt:
         """Read the order until it is known what became of *doubt*, and return a receipt for it.
 
         That takes until the order shows the invoice, or until `settle_window` has passed since the
@@ -146,7 +170,7 @@ class VtexInvoiceClient:
         if not isinstance(doubt, Doubt) or doubt.since.utcoffset() is None:
             raise ConfigError("give the Doubt of an OutcomeUnknown, its time with a zone")
         self._caller.check_usable()
-        return receipt_from(await self._doubts.resolve(doubt, patience))
+        return receipt_from(await self._doubts.resolve(doubt, patience, self._with(options)))
 
     def now(self) -> datetime:
         """Return the time of day as doubts are dated: it never goes back while the client is open."""
@@ -164,35 +188,45 @@ class VtexInvoiceClient:
         """Return what this client may have had applied and has not found out yet, oldest first."""
         return self._doubts.list()
 
-    async def notify_invoice(self, order_id: str, invoice: Invoice) -> Receipt:
+    async def notify_invoice(
+        self, order_id: str, invoice: Invoice, **options: Unpack[CallOptions]
+    ) -> Receipt:
         """Tell VTEX that an order, or a part of it, was invoiced.
 
         An `OUTPUT` settles money; an `INPUT` on a fully invoiced order refunds the shopper. A
         receipt says that VTEX recorded the invoice, not that money moved.
         """
-        return await self.send(NotifyInvoice(order_id=order_id, invoice=invoice))
+        return await self.send(NotifyInvoice(order_id=order_id, invoice=invoice), **options)
 
     async def send_tracking(
-        self, order_id: str, invoice_number: str, tracking: TrackingInfo
+        self,
+        order_id: str,
+        invoice_number: str,
+        tracking: TrackingInfo,
+        **options: Unpack[CallOptions],
     ) -> Receipt:
         """Say where the parcel of an invoice can be followed; VTEX may write to the shopper."""
-        return await self.send(
-            SendTracking(order_id=order_id, invoice_number=invoice_number, tracking=tracking)
+        operation = SendTracking(
+            order_id=order_id, invoice_number=invoice_number, tracking=tracking
         )
+        return await self.send(operation, **options)
 
     async def update_tracking_status(
-        self, order_id: str, invoice_number: str, tracking: TrackingStatus
+        self,
+        order_id: str,
+        invoice_number: str,
+        tracking: TrackingStatus,
+        **options: Unpack[CallOptions],
     ) -> Receipt:
         """Say how far the parcel of an invoice came; the invoice must have a tracking number."""
-        return await self.send(
-            UpdateTrackingStatus(
-                order_id=order_id, invoice_number=invoice_number, tracking=tracking
-            )
+        operation = UpdateTrackingStatus(
+            order_id=order_id, invoice_number=invoice_number, tracking=tracking
         )
+        return await self.send(operation, **options)
 
-    async def get_order(self, order_id: str) -> Order:
+    async def get_order(self, order_id: str, **options: Unpack[CallOptions]) -> Order:
         """Read an order by its id, or by its sequence as `seq501456`."""
-        return await self.send(GetOrder(order_id=order_id))
+        return await self.send(GetOrder(order_id=order_id), **options)
 
     def check(self, order: Order, invoice: Invoice) -> tuple[Problem, ...]:
         """Return all that is wrong with an invoice in the light of its *order*, or worth a look.
@@ -206,9 +240,9 @@ class VtexInvoiceClient:
         self._caller.check_usable()
         return verify.check(order, invoice, self._config.orders_api, self.now())
 
-    async def start_handling(self, order_id: str) -> None:
+    async def start_handling(self, order_id: str, **options: Unpack[CallOptions]) -> None:
         """Move an order from `ready-for-handling` to `handling`; in another status: `Conflict`."""
-        await self.send(StartHandling(order_id=order_id))
+        await self.send(StartHandling(order_id=order_id), **options)
 
     async def notify_journaled(
         self,
@@ -216,6 +250,7 @@ class VtexInvoiceClient:
         *,
         intend: Callable[[], Awaitable[None]],
         orders_api: OrdersApi | None = None,
+        **options: Unpack[CallOptions],
     ) -> Receipt:
         """Send an invoice whose intent is written down first, as a journal or an outbox needs it.
 
@@ -231,7 +266,8 @@ class VtexInvoiceClient:
         else:
             operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
         self._caller.check_usable()
-        call = self._caller.call(operation, policy=self._bulk_policy, orders_api=orders_api)
+        given = self._with(options)
+        call = self._caller.call(operation, given, policy=given.patient, orders_api=orders_api)
         call.intend = intend
         self._doubts.check(call)
         try:
@@ -248,6 +284,7 @@ class VtexInvoiceClient:
         jobs: Iterable[InvoiceJob] | AsyncIterable[InvoiceJob],
         *,
         concurrency: int | None = None,
+        **options: Unpack[CallOptions],
     ) -> AsyncGenerator[Outcome, None]:
         """Send many invoices concurrently; yield each job's outcome as it comes.
 
@@ -269,64 +306,5 @@ class VtexInvoiceClient:
         if type(width) is not int or not 1 <= width <= self._config.max_concurrency:
             most = self._config.max_concurrency
             raise ConfigError(f"concurrency must be an int from 1 to max_concurrency, {most}")
-        return work_through(
-            jobs,
-            self._notify,
-            width=width,
-            grace=self._config.timeouts.total,
-            ready=self._caller.check_usable,
-        )
-
-    async def _notify(self, job: InvoiceJob) -> Outcome | Later[Outcome]:
-        """Send a job once; what it leaves in doubt is looked for later, by nobody who could send."""
-        call: Call[Receipt] | None = None
-        try:
-            checks.require(InvoiceJob, "job", job)
-            operation = NotifyInvoice(order_id=job.order_id, invoice=job.invoice)
-            call = self._caller.call(operation, policy=self._bulk_policy)
-            self._doubts.check(call)
-            receipt = await self._caller.run(call)
-        except OutcomeUnknown as unknown:
-            assert call is not None  # noqa: S101  for the type checker: only a call raises it
-            self._doubts.add(call, unknown.doubt)
-            return Later(partial(self._settled, job, call, unknown))
-        except (ConfigError, InvalidInvoice, CallError) as error:
-            return self._failed(job, call, error)
-        except asyncio.CancelledError:
-            if call is not None:
-                self._doubts.note(call)
-            raise
-        return self._confirmed(job, call, receipt)
-
-    async def _settled(
-        self, job: InvoiceJob, call: Call[Receipt], unknown: OutcomeUnknown
-    ) -> Outcome:
-        try:
-            receipt = await self._doubts.settle(call, unknown)
-        except CallError as error:
-            return self._failed(job, call, error)
-        return self._confirmed(job, call, receipt)
-
-    def _confirmed(self, job: InvoiceJob, call: Call[Receipt], receipt: Receipt) -> Outcome:
-        return Outcome(
-            job=job,
-            state=State.CONFIRMED,
-            receipt=receipt,
-            attempts=call.attempts,
-            elapsed=self._caller.time() - call.began,
-        )
-
-    def _failed(
-        self,
-        job: InvoiceJob,
-        call: Call[Receipt] | None,
-        error: ConfigError | InvalidInvoice | CallError,
-    ) -> Outcome:
-        return Outcome(
-            job=job,
-            state=state_of(error),
-            error=error,
-            attempts=error.attempts if isinstance(error, CallError) else 0,
-            # What cannot be written takes no time.
-            elapsed=0.0 if call is None else self._caller.time() - call.began,
-        )
+        many = Many(caller=self._caller, doubts=self._doubts, options=self._with(options))
+        return many.outcomes(jobs, width=width)

@@ -68,10 +68,14 @@ class Timeouts(Value):
 
     def __attrs_post_init__(self) -> None:
         for name in ("connect", "read", "total"):
-            seconds = getattr(self, name)
-            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-            if not number or not math.isfinite(seconds) or seconds <= 0:
-                raise ConfigError(f"timeouts.{name} must be a number of seconds above 0")
+            _check_seconds(f"timeouts.{name}", getattr(self, name))
+
+    def within(self, seconds: float) -> Timeouts:
+        """Return those of an attempt that takes *seconds* in all: the others are cut to that."""
+        _check_seconds("timeout", seconds)
+        return Timeouts(
+            connect=min(self.connect, seconds), read=min(self.read, seconds), total=seconds
+        )
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -257,6 +261,12 @@ def url_of(account: str, environment: str | None, base_url: str | None) -> str:
         host, slash, path = rest.partition("/")
         return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")
     return f"https://{account}.{environment or ENVIRONMENTS[0]}.com.br"
+
+
+def _check_seconds(name: str, seconds: float) -> None:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not math.isfinite(seconds) or seconds <= 0:
+        raise ConfigError(f"{name} must be a number of seconds above 0, such as 10 or 2.5")
 
 
 def _check_complete(given: Mapping[str, str | None]) -> None:
