@@ -68,7 +68,7 @@ class VtexInvoiceClient:
     ) -> None:
         if not isinstance(config, ClientConfig):
             raise ConfigError("give a ClientConfig, such as ClientConfig.from_env()")
-        warn_of_haste(config.retry, stacklevel=3)
+        warn_of_haste(config.retry)
         self._config = config
         observers = Observers(observe)
         self._options = Options.of(config, observers)

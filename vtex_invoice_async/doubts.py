@@ -173,17 +173,7 @@ class Doubts:
             found = Finding.CONFLICT
         seeker.looks = search.looks
         seeker.tell_end(self._caller.time(), found)
-        match found, search.order:
-            case Finding.PRESENT, Order() as shown:
-                return shown
-            case Finding.CONFLICT, _:
-                raise _conflict(unknown, doubt) from None
-            case Finding.ABSENT, _:
-                told = f"the order has not shown invoice {doubt.invoice_number}"
-                lasting = f"{told} for {search.window:g} s; {_ADVICE[doubt.type]}"
-                raise InvoiceAbsent(lasting, **unknown.facts) from None
-            case _:
-                raise _still_unknown(unknown, doubt, search) from None
+        return _proof(unknown, doubt, search, found)
 
     async def _look_until(
         self, order: _Watched, search: Search, seeker: Seeker, until: float | None
@@ -285,6 +275,21 @@ def _digest(call: Call[Any]) -> bytes | None:
 def _unknown(doubt: Doubt, told: str) -> OutcomeUnknown:
     facts = CallFacts(operation=NotifyInvoice.name, order_id=doubt.order_id, attempts=0)
     return OutcomeUnknown(told, doubt=doubt, **facts)
+
+
+def _proof(unknown: OutcomeUnknown, doubt: Doubt, search: Search, found: Finding) -> Order:
+    """Return the order that shows what was in doubt, or raise what else was found."""
+    match found, search.order:
+        case Finding.PRESENT, Order() as shown:
+            return shown
+        case Finding.CONFLICT, _:
+            raise _conflict(unknown, doubt) from None
+        case Finding.ABSENT, _:
+            told = f"the order has not shown invoice {doubt.invoice_number}"
+            lasting = f"{told} for {search.window:g} s; {_ADVICE[doubt.type]}"
+            raise InvoiceAbsent(lasting, **unknown.facts) from None
+        case _:
+            raise _still_unknown(unknown, doubt, search) from None
 
 
 def _still_unknown(unknown: OutcomeUnknown, doubt: Doubt, search: Search) -> OutcomeUnknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from functools import cached_property
+from inspect import currentframe
 from typing import Final, Self, TypedDict
 
 from attrs import evolve, frozen
@@ -16,6 +17,7 @@ from vtex_invoice_async.retry import RetryPolicy
 
 __all__ = ["CallOptions", "Options", "warn_of_haste"]
 
+PACKAGE: Final = f"{__name__.partition('.')[0]}."
 SHORT_WINDOW: Final = 60.0
 
 
@@ -83,15 +85,19 @@ class Options:
             retry = options["retry"]
             if not isinstance(retry, RetryPolicy):
                 raise ConfigError("retry must be a RetryPolicy, such as RetryPolicy(deadline=10)")
-            warn_of_haste(retry, stacklevel=5)
+            warn_of_haste(retry)
         observers = self.observers
         if "observe" in options:
             observers = Observers(options["observe"], beside=observers) or None
         return Options(timeouts=timeouts, given=given, retry=retry, observers=observers)
 
 
-def warn_of_haste(retry: RetryPolicy, *, stacklevel: int) -> None:
+def warn_of_haste(retry: RetryPolicy) -> None:
     """Warn where the absence of an invoice would be believed before VTEX may have shown it."""
     if retry.settle_window < SHORT_WINDOW:
         told = f"settle_window is under {SHORT_WINDOW:.0f} s: VTEX may be slower than that"
-        warnings.warn(told, stacklevel=stacklevel)
+        frame, level = currentframe(), 1
+        # It is told of the line that gave it, through however many of our own.
+        while frame is not None and frame.f_globals.get("__name__", "").startswith(PACKAGE):
+            frame, level = frame.f_back, level + 1
+        warnings.warn(told, stacklevel=level)

@@ -41,12 +41,12 @@ spans would then be there twice. What is its in the conventions is called so her
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import time_ns
 from typing import Final, TypeAlias
 
 from attrs import define, field
 
-from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.events import (
     Event,
     Resolved,
@@ -63,7 +63,7 @@ except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "opentelemetry":
         raise
     needed = "traces and metrics need an extra: pip install 'vtex-invoice-async[otel]'"
-    raise ConfigError(needed) from None
+    raise ImportError(needed, name="opentelemetry") from None
 
 __all__ = ["Telemetry"]
 
@@ -111,14 +111,18 @@ class Telemetry:
     """An observer that makes a span of each call, and counts.
 
     Providers are those that were set for the program, unless others are given. One observer may
-    serve several clients. What it is told of a call it keeps until the call ends.
+    serve several clients. What it is told of a call it keeps until the call ends. *clock* tells the
+    nanoseconds since 1970.
     """
 
     def __init__(
         self,
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
+        *,
+        clock: Callable[[], int] = time_ns,
     ) -> None:
+        self._clock = clock
         self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
         meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
         self._calls = meter.create_counter("vtex_invoice.calls", "{call}", "Calls that ended")
@@ -160,7 +164,7 @@ class Telemetry:
 
     def _note(self, call: int, name: str, attributes: Attributes) -> None:
         story = self._stories.setdefault(call, _Story())
-        story.events.append((name, attributes, time_ns()))
+        story.events.append((name, attributes, self._clock()))
 
     def _see_attempt(self, event: Sent) -> None:
         self._see_pace(event)
@@ -183,7 +187,14 @@ class Telemetry:
             self._stories.setdefault(event.call, _Story()).settled = event
             return
         story = self._stories.pop(event.call, _Story())
-        self._end(event.operation, event.order_id, event.error, event.seconds, story.events, event)
+        self._end(
+            story,
+            operation=event.operation,
+            order_id=event.order_id,
+            error=event.error,
+            seconds=event.seconds,
+            settled=event,
+        )
 
     def _see_resolved(self, event: Resolved) -> None:
         self._doubts.add(1, {"vtex_invoice.doubt.finding": event.finding})
@@ -193,27 +204,28 @@ class Telemetry:
         settled = story.settled
         seconds = event.seconds + (0.0 if settled is None else settled.seconds)
         self._end(
-            event.operation,
-            event.order_id,
-            _ERRORS.get(event.finding, "OutcomeUnknown"),
-            seconds,
-            story.events,
-            settled,
-            _doubt(event),
+            story,
+            operation=event.operation,
+            order_id=event.order_id,
+            error=_ERRORS.get(event.finding, "OutcomeUnknown"),
+            seconds=seconds,
+            settled=settled,
+            found=_doubt(event),
         )
 
     def _end(
         self,
+        story: _Story,
+        *,
         operation: str,
         order_id: str,
         error: str | None,
         seconds: float,
-        events: list[tuple[str, Attributes, int]],
         settled: Settled | None,
         found: Attributes | None = None,
     ) -> None:
         """Make the span of a call that ended just now, and count it."""
-        now = time_ns()
+        now = self._clock()
         outcome = _OUTCOMES.get(error, "failed")
         attributes: Attributes = {
             "vtex_invoice.order_id": order_id,
@@ -228,7 +240,7 @@ class Telemetry:
             attributes=attributes,
             start_time=now - round(seconds * 1e9),
         )
-        for name, told, at in events:
+        for name, told, at in story.events:
             span.add_event(name, told, at)
         if error is not None and outcome != "cancelled":
             span.set_status(trace.StatusCode.ERROR, error)
