@@ -155,6 +155,8 @@ class Transport:
             return aiohttp.ClientSession(
                 request_class=MarkedRequest,
                 connector=connector,
+                # Else it would be the connector's, whichever runs.
+                loop=get_running_loop(),
                 connector_owner=self._shared is None,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
@@ -318,7 +320,9 @@ class Transport:
 
     def _reason(self, error: Exception, timeouts: Timeouts) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
-        host = self._origin.host
+        host, connector = self._origin.host, self._shared
+        # That of a client's own is never too small for it.
+        shared = f" (connector with a limit of {connector.limit})" if connector else ""
         words: dict[type[Exception], str] = {
             aiohttp.ClientConnectorDNSError: f"the name {host} was not found",
             aiohttp.ClientConnectorCertificateError: f"the certificate of {host} is not trusted",
@@ -326,7 +330,7 @@ class Transport:
             aiohttp.ClientProxyConnectionError: "the proxy could not be reached",
             aiohttp.ClientHttpProxyError: "the proxy refused",
             aiohttp.ClientConnectorError: f"{host} could not be reached",
-            aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect} s",
+            aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect:g} s{shared}",
             aiohttp.ServerTimeoutError: f"no answer for {timeouts.read} s",
             _PieceTimeoutError: f"no answer for {timeouts.read} s",
             TimeoutError: f"no answer within {timeouts.total} s",
