@@ -327,6 +327,13 @@ class Journal:
                     reasons.add(record)
         return reasons.found()
 
+    async def find(self, order_id: str, invoice_number: str) -> Record | None:
+        """Return what is known of one invoice, by the ids with which it was sent; None for nothing.
+
+        `Record.state` says how it stands. The journal may be open for reading, beside a run.
+        """
+        return await self._store.read(lambda table: table.find(order_id, invoice_number))
+
     async def begun(self, order_id: str) -> frozenset[str]:
         """Return the numbers of an order's invoices that VTEX has, may have or may show."""
         records = await self._store.read(lambda table: table.of_orders([order_id]))
