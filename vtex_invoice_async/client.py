@@ -47,7 +47,8 @@ class VtexInvoiceClient:
             receipt = await client.notify_invoice(order_id, invoice)
 
     One client serves any number of tasks; `max_concurrency` of its calls are in flight at once and
-    the others wait their turn. It belongs to the event loop and the process that entered it.
+    the others wait their turn. It belongs to the event loop and the process that entered it; it is
+    entered once, and what is asked of it before, after or elsewhere is a `ConfigError`.
 
     A call is sent again only where VTEX did not act; where it may have, the order is read to find
     out. It returns only what VTEX confirmed, and otherwise raises a `CallError` whose class says
@@ -56,7 +57,20 @@ class VtexInvoiceClient:
     remembered beyond the process.
 
     One client serves a whole account: its calls share one pace, which is learned from VTEX's
-    answers. *observe* is told what happens (`vtex_invoice_async.events`).
+    answers. *observe* is told what happens (`vtex_invoice_async.events`). `CallOptions` says what
+    each call takes beside its own arguments.
+
+    Clients of several accounts may share an aiohttp *connector*, which whoever made it closes after
+    them. Nothing but connections is shared: credentials, pace and circuit are each client's own, and
+    so is whom it trusts, by `ssl_context`, whatever the connector says of TLS. Its limit holds for
+    all of them together: a call waits for a connection for `timeouts.connect`, and was not sent if
+    it gets none.
+
+        async with aiohttp.TCPConnector(limit=200) as connector, AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(VtexInvoiceClient(config, connector=connector))
+                for config in configs
+            ]
     """
 
     def __init__(
@@ -123,6 +137,9 @@ class VtexInvoiceClient:
     async def aclose(self) -> None:
         """Take no more calls, let those in flight end within `timeouts.total`, and close the pool.
 
+        Then what is still in flight ends in doubt, or as not sent. A connector that was given stays
+        open, with all connections but those in use by this client.
+
         Calling it again waits for the first; in another loop or process it does nothing. Leaving
         `async with` does the same, but closes at once when the task is being cancelled.
         """
@@ -143,7 +160,9 @@ class VtexInvoiceClient:
         """Send *operation* and return what VTEX confirms, by its answer or by the order it shows.
 
         It is sent again only where VTEX did not act. Raises `InvalidInvoice` or `ConfigError` where
-        nothing was sent, else a `CallError`.
+        nothing was sent, else a `CallError`: `NotSent`, `RateLimited`, a `Rejected`, and of what acts
+        `OutcomeUnknown`, `InvoiceConflict` or `InvoiceAbsent`. A read that VTEX did not answer
+        properly is a plain `CallError`. `deadline` and `resolve_for` say how long it may take.
         """
         self._caller.check_usable()
         call = self._caller.call(operation, self._with(options), is_sought=True)
@@ -166,6 +185,9 @@ class VtexInvoiceClient:
         doubt, and up to as long again where reads fail; it ends after *patience* seconds, if that
         is given, with the doubt as it was. Raises `InvoiceConflict`, `InvoiceAbsent`,
         or `OutcomeUnknown` where the order cannot be read. No invoice is sent.
+
+        The doubt may be another process's, and hours old. VTEX's answer is gone: `Receipt.receipt`
+        and `date` are None.
         """
         if not isinstance(doubt, Doubt) or doubt.since.utcoffset() is None:
             raise ConfigError("give the Doubt of an OutcomeUnknown, its time with a zone")
@@ -185,7 +207,10 @@ class VtexInvoiceClient:
         return self._caller.pace()
 
     def in_doubt(self) -> tuple[Doubt, ...]:
-        """Return what this client may have had applied and has not found out yet, oldest first."""
+        """Return what this client may have had applied and has not found out yet, oldest first.
+
+        It can be asked for when the client is closed, too; it ends with the process.
+        """
         return self._doubts.list()
 
     async def notify_invoice(
@@ -194,7 +219,11 @@ class VtexInvoiceClient:
         """Tell VTEX that an order, or a part of it, was invoiced.
 
         An `OUTPUT` settles money; an `INPUT` on a fully invoiced order refunds the shopper. A
-        receipt says that VTEX recorded the invoice, not that money moved.
+        receipt says that VTEX recorded the invoice, not that money moved. Raises what `send` does;
+        `InvalidInvoice` where the account's dialect cannot express the invoice. Called again for an
+        invoice that is in doubt, it sends nothing and looks for that one.
+
+        https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
         """
         return await self.send(NotifyInvoice(order_id=order_id, invoice=invoice), **options)
 
@@ -205,7 +234,12 @@ class VtexInvoiceClient:
         tracking: TrackingInfo,
         **options: Unpack[CallOptions],
     ) -> Receipt:
-        """Say where the parcel of an invoice can be followed; VTEX may write to the shopper."""
+        """Say where the parcel of an invoice can be followed; VTEX may write to the shopper.
+
+        The last call wins. Raises what `send` does; `OrderNotFound` where VTEX has no such invoice.
+
+        https://developers.vtex.com/docs/api-reference/orders-api#patch-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-
+        """
         operation = SendTracking(
             order_id=order_id, invoice_number=invoice_number, tracking=tracking
         )
@@ -218,14 +252,24 @@ class VtexInvoiceClient:
         tracking: TrackingStatus,
         **options: Unpack[CallOptions],
     ) -> Receipt:
-        """Say how far the parcel of an invoice came; the invoice must have a tracking number."""
+        """Say how far the parcel of an invoice came; the invoice must have a tracking number.
+
+        Each call may add its events again. Raises what `send` does.
+
+        https://developers.vtex.com/docs/api-reference/orders-api#put-/api/oms/pvt/orders/-orderId-/invoice/-invoiceNumber-/tracking
+        """
         operation = UpdateTrackingStatus(
             order_id=order_id, invoice_number=invoice_number, tracking=tracking
         )
         return await self.send(operation, **options)
 
     async def get_order(self, order_id: str, **options: Unpack[CallOptions]) -> Order:
-        """Read an order by its id, or by its sequence as `seq501456`."""
+        """Read an order by its id, or by its sequence as `seq501456`.
+
+        Raises `OrderNotFound` also for one of more than two years ago, and else what `send` does.
+
+        https://developers.vtex.com/docs/api-reference/orders-api#get-/api/oms/pvt/orders/-orderId-
+        """
         return await self.send(GetOrder(order_id=order_id), **options)
 
     def check(self, order: Order, invoice: Invoice) -> tuple[Problem, ...]:
@@ -233,7 +277,8 @@ class VtexInvoiceClient:
 
         Nothing is sent, not even a read: the order is as `get_order` returned it. What VTEX would not
         take, or would be lost, is to `refuse`, the rest to `warn`. On PII an item may name its line by
-        its SKU alone; `verify.with_indexes` finds what is sent of it.
+        its SKU alone; `verify.with_indexes` finds what is sent of it. Each `Problem.source` is the page
+        of VTEX that the rule comes from. Raises `InvalidInvoice` for what is no order or no invoice.
         """
         problems = (*checks.of(Order, "order", order), *checks.of(Invoice, "invoice", invoice))
         checks.refuse(problems)
@@ -241,7 +286,12 @@ class VtexInvoiceClient:
         return verify.check(order, invoice, self._config.orders_api, self.now())
 
     async def start_handling(self, order_id: str, **options: Unpack[CallOptions]) -> None:
-        """Move an order from `ready-for-handling` to `handling`; in another status: `Conflict`."""
+        """Move an order from `ready-for-handling` to `handling`; in another status: `Conflict`.
+
+        Raises what `send` does.
+
+        https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/start-handling
+        """
         await self.send(StartHandling(order_id=order_id), **options)
 
     async def notify_journaled(
@@ -291,9 +341,10 @@ class VtexInvoiceClient:
         Memory stays flat for any number of *jobs*, which are taken as they can be sent, at most
         *concurrency* (by default `max_concurrency`) at a time. A job that fails is an outcome with
         an error and disturbs no other. An exception of *jobs* itself is raised once the outcomes of
-        what was in flight are out.
+        what was in flight are out. *concurrency* above `max_concurrency`, and *options* that make no
+        sense, are a `ConfigError` at once.
 
-        No job has a deadline of its own. One in doubt is looked for, for `resolve_for` seconds,
+        No job has a deadline of its own, whatever `retry` says. One in doubt is looked for, for `resolve_for` seconds,
         beside the sending, which pauses while more than twice *concurrency* are in doubt. Where
         VTEX does not answer for two minutes, or asks for a pause above `retry_after_cap`, the jobs
         that are left end at once as `NOT_SENT`.

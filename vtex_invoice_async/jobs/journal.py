@@ -89,7 +89,7 @@ class Journal:
     def open(cls, path: str | os.PathLike[str], config: ClientConfig) -> Self:
         """Return the journal at *path*, which is made where there is none, for a client of *config*.
 
-        It is opened, checked row by row, and closed by `async with`.
+        It is opened, checked row by row, and closed by `async with`; a folder that is missing is made.
         """
         return cls(SqliteStore(path), header_for(config))
 
