@@ -18,6 +18,7 @@ from vtex_invoice_async import (
     CallOptions,
     RetryPolicy,
     State,
+    ThrottleLimits,
     Timeouts,
     TrackingStatus,
     VtexInvoiceClient,
@@ -303,3 +304,23 @@ async def test_at_most_five_of_our_frames_lie_between_a_call_and_aiohttp(
     assert first.state is State.CONFIRMED
     assert stacks[0][0] == "notify_invoice"
     assert len(stacks[0][1:]) <= 5
+
+
+def test_what_waits_for_nobody_has_no_deadline_whatever_its_policy_says() -> None:
+    async def main() -> None:
+        slow = ThrottleLimits(rate=0.1)
+        async with Sandbox(orders=4) as sandbox:
+            jobs = [job_for(order) for order in sandbox.orders]
+            brief = RetryPolicy(deadline=1)
+            config = evolve(sandbox.config, throttle=slow)
+            async with VtexInvoiceClient(config) as client:
+                outcomes = [o async for o in client.notify_many(jobs[:2], retry=brief)]
+                assert {outcome.state for outcome in outcomes} == {State.CONFIRMED}
+                await client.notify_journaled(jobs[2], intend=nothing, retry=brief)
+                with pytest.raises(NotSent, match="no turn came in time"):
+                    await client.notify_invoice(jobs[3].order_id, jobs[3].invoice, retry=brief)
+
+    async def nothing() -> None:
+        pass
+
+    run_virtual(main())
