@@ -248,3 +248,4 @@ def _window(patch: pytest.MonkeyPatch, seconds: float) -> None:
         made(self)
 
     patch.setattr(resolve.Search, "__attrs_post_init__", shorten)
+    patch.setattr(resolve.Search, "widen", lambda search, window: None)

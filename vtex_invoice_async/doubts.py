@@ -248,8 +248,7 @@ class Doubts:
                 chance=order.chance,
             )
         elif not search.is_over:
-            # One finding is for all who look for it.
-            search.window = max(search.window, policy.settle_window)
+            search.widen(policy.settle_window)
         return order
 
     def _forget(self, order: _Watched, doubt: Doubt) -> None:
