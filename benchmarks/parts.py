@@ -38,6 +38,7 @@ from vtex_invoice_async.jobs.lines import read_lines
 from vtex_invoice_async.jobs.rows import BadRow, row_of
 from vtex_invoice_async.messages import Reply
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice
+from vtex_invoice_async.options import Options
 from vtex_invoice_async.preflight import refusals
 from vtex_invoice_async.protocol import decode, encode
 from vtex_invoice_async.throttle import Throttle
@@ -104,6 +105,7 @@ def turn(calls: int) -> float:
             operation=NOTIFY,
             orders_api=OMS,
             request=encode(NOTIFY, OMS),
+            options=Options.of(config, Observers(None)),
             policy=config.retry,
             began=asyncio.get_running_loop().time(),
         )

@@ -19,6 +19,7 @@ from typing import Any, Final
 from attrs import define
 
 from vtex_invoice_async.__main__ import main
+from vtex_invoice_async.config import Timeouts
 from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.jobs import entering
 from vtex_invoice_async.jobs.journal import Journal
@@ -88,10 +89,12 @@ def while_waiting(fuse: Fuse) -> None:
     """Burn *fuse* whenever an invoice has been written to the connection and is not answered."""
     real = Transport.send
 
-    async def wrapped(self: Transport, request: Request, mark: Mark) -> Reply | NoReply:
+    async def wrapped(
+        self: Transport, request: Request, mark: Mark, timeouts: Timeouts | None = None
+    ) -> Reply | NoReply:
         if not notifies(request):
-            return await real(self, request, mark)
-        sending = asyncio.create_task(real(self, request, mark))
+            return await real(self, request, mark, timeouts)
+        sending = asyncio.create_task(real(self, request, mark, timeouts))
         while not mark.bytes_left and not sending.done():  # noqa: ASYNC110  a mark sets no event
             await asyncio.sleep(0)
         await asyncio.wait({sending}, timeout=UNTIL_WRITTEN)

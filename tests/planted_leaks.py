@@ -178,12 +178,15 @@ def test_in_a_note_on_an_error() -> None:
 
 def test_in_an_event() -> None:
     Sent(
+        call=1,
         operation="get_order",
         order_id="maria@cliente.example",
         attempt=1,
         status=None,
         bytes_left=True,
         seconds=0,
+        acts=False,
+        rate=1,
     )
 
 

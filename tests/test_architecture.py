@@ -40,7 +40,7 @@ TESTS: Final = sorted((ROOT / "tests").rglob("*.py"))
 # DESIGN.md, section 4, without what later parts bring.
 PUBLIC: Final = [
     *("VtexInvoiceClient", "ClientConfig", "Credentials", "OrdersApi"),
-    *("RetryPolicy", "Timeouts", "ThrottleLimits"),
+    *("RetryPolicy", "Timeouts", "ThrottleLimits", "CallOptions"),
     *("Invoice", "InvoiceItem", "InvoiceType", "TrackingInfo", "TrackingStatus", "TrackingEvent"),
     *("Receipt", "Order", "Package", "cents", "InvoiceJob", "Outcome", "State", "Doubt"),
 ]

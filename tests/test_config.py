@@ -271,6 +271,24 @@ def test_a_timeout_is_kept_as_it_is_given() -> None:
     assert (timeouts.connect, timeouts.read, timeouts.total) == (0.25, 1, 0.001)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "cut"),
+    [
+        (60, Timeouts(connect=5, read=20, total=60)),
+        (10, Timeouts(connect=5, read=10, total=10)),
+        (0.5, Timeouts(connect=0.5, read=0.5, total=0.5)),
+    ],
+)
+def test_none_is_longer_than_what_an_attempt_may_take_in_all(seconds: float, cut: Timeouts) -> None:
+    assert Timeouts().within(seconds) == cut
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.inf, math.nan, True, "5", None, Timeouts()])
+def test_what_an_attempt_may_take_is_a_number_of_seconds(seconds: Any) -> None:
+    with pytest.raises(ConfigError, match="timeout must be a number of seconds above 0"):
+        Timeouts().within(seconds)
+
+
 ENVIRON = {
     "VTEX_ACCOUNT": "acme",
     "VTEX_APP_KEY": KEY,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.virtual_time import run_virtual
-from vtex_invoice_async.deadlines import Deadline, Deadlines
+from vtex_invoice_async.deadlines import MOST_KEPT, Deadline, Deadlines, Durations
 
 
 class Late(TimeoutError):
@@ -169,5 +169,63 @@ def test_one_whose_work_ends_in_spite_of_it_leaves_no_cancellation_behind() -> N
         task = asyncio.current_task()
         assert task is not None
         assert task.cancelling() == 0
+
+    run_virtual(main())
+
+
+@given(st.lists(st.floats(0.25, 20, width=16), min_size=1, max_size=80))
+def test_each_of_any_durations_ends_at_its_own_time(lengths: list[float]) -> None:
+    async def main() -> None:
+        within = Durations(asyncio.get_running_loop(), 5, Late)
+
+        async def block(length: float) -> float:
+            with pytest.raises(Late):
+                await guarded(within.of(length), slow(99))
+            return now()
+
+        assert await asyncio.gather(*map(block, lengths)) == pytest.approx(lengths)
+
+        assert within.of(5) is within.usual
+        assert not within.usual
+        assert not any(within._others.values())
+        within.of(21)
+        assert len(within._others) <= len(lengths) + 1
+
+    run_virtual(main())
+
+
+def test_of_durations_that_are_not_in_use_few_are_kept_and_of_the_others_all() -> None:
+    async def main() -> None:
+        within = Durations(asyncio.get_running_loop(), 5, Late)
+        used = asyncio.create_task(guarded(within.of(40), slow(99)))
+        await asyncio.sleep(0)
+        for n in range(10 * MOST_KEPT):
+            within.of(50 + n)
+
+        assert len(within._others) <= MOST_KEPT + 1
+        assert within.of(40)
+        assert within.of(50) is within.of(50)
+        with pytest.raises(Late):
+            await used
+        assert now() == 40
+
+    run_virtual(main())
+
+
+def test_all_can_be_made_to_come_at_once() -> None:
+    async def main() -> None:
+        within = Durations(asyncio.get_running_loop(), 5, Late)
+        tasks = [
+            asyncio.create_task(guarded(within.of(length), slow(99))) for length in (5, 5, 7, 9)
+        ]
+        await asyncio.sleep(1)
+        within.expire_all()
+
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+
+        assert [type(error) for error in ended] == [Late] * 4
+        assert now() == 1
+        assert within.usual._timer is None
+        assert await guarded(within.usual, slow(1)) == "done"
 
     run_virtual(main())

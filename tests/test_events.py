@@ -20,6 +20,7 @@ from vtex_invoice_async.events import (
     LeftInDoubt,
     Observer,
     Observers,
+    Resolved,
     Resolving,
     Retrying,
     Sent,
@@ -52,8 +53,8 @@ def test_each_step_of_a_call_is_told_in_its_order() -> None:
     heard_of(heard.append, [THROTTLED, LOST])
 
     told = [type(event) for event in heard]
-    assert told == [Sent, Throttled, Retrying, Sent, Settled, Sent, Settled, Resolving]
-    first, cut, again, second, settled, read, _, found = heard
+    assert told == [Sent, Throttled, Retrying, Sent, Settled, Sent, Settled, Resolving, Resolved]
+    first, cut, again, second, settled, read, _, found, ended = heard
     assert isinstance(first, Sent)
     assert (first.operation, first.attempt, first.status) == ("notify_invoice", 1, 429)
     assert first.seconds == pytest.approx(0.05, abs=0.01)
@@ -70,6 +71,9 @@ def test_each_step_of_a_call_is_told_in_its_order() -> None:
     assert (read.operation, read.status) == ("get_order", 200)
     assert isinstance(found, Resolving)
     assert (found.looks, found.finding) == (1, "present")
+    assert isinstance(ended, Resolved)
+    assert (ended.operation, ended.finding, ended.looks) == ("notify_invoice", "present", 1)
+    assert ended.seconds == pytest.approx(1.05, abs=0.12)
 
 
 def test_an_outage_is_told_when_it_begins_and_when_it_ends() -> None:
@@ -123,6 +127,7 @@ def test_logging_is_an_observer(caplog: pytest.LogCaptureFixture) -> None:
         "Retrying": "DEBUG",
         "Settled": "DEBUG",
         "Resolving": "DEBUG",
+        "Resolved": "DEBUG",
     }
     assert vars(records[0])["event"]["status"] == 429
     log_event(LeftInDoubt(doubts=3))

@@ -13,7 +13,6 @@ from attrs import evolve
 from tests.mistakes import wrong
 from tests.verdicts import Verdict
 from vtex_invoice_async import evidence, protocol, resolve, transport
-from vtex_invoice_async.doubts import Doubts
 from vtex_invoice_async.errors import (
     BadRequest,
     CallError,
@@ -21,8 +20,10 @@ from vtex_invoice_async.errors import (
     NotSent,
     OrderNotFound,
 )
+from vtex_invoice_async.looks import Looks
 from vtex_invoice_async.messages import NoReply, Reply
 from vtex_invoice_async.models import Order, Package, Receipt
+from vtex_invoice_async.options import Options
 from vtex_invoice_async.vocabulary import OrdersApi
 
 # What an answer proves.
@@ -200,15 +201,17 @@ def _compares(patch: pytest.MonkeyPatch, change: Callable[[Package, Any], Packag
 
 @wrong(Verdict.DOUBLED, seed=3)
 def takes_a_404_for_an_order_without_invoices(patch: pytest.MonkeyPatch) -> None:
-    read = Doubts._read
+    read = Looks.read
 
-    async def read_bravely(self: Doubts, order_id: str, orders_api: OrdersApi) -> Order:
+    async def read_bravely(
+        self: Looks, order_id: str, orders_api: OrdersApi, options: Options
+    ) -> Order:
         try:
-            return await read(self, order_id, orders_api)
+            return await read(self, order_id, orders_api, options)
         except OrderNotFound:
             return Order(order_id=order_id, value=0, packages=())
 
-    patch.setattr(Doubts, "_read", read_bravely)
+    patch.setattr(Looks, "read", read_bravely)
 
 
 @wrong(Verdict.DOUBLED, seed=14)
@@ -245,3 +248,4 @@ def _window(patch: pytest.MonkeyPatch, seconds: float) -> None:
         made(self)
 
     patch.setattr(resolve.Search, "__attrs_post_init__", shorten)
+    patch.setattr(resolve.Search, "widen", lambda search, window: None)

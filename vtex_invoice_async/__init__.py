@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         TrackingStatus,
     )
     from vtex_invoice_async.money import cents
+    from vtex_invoice_async.options import CallOptions
     from vtex_invoice_async.outcome import InvoiceJob, Outcome, State
     from vtex_invoice_async.retry import RetryPolicy
     from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CallOptions",
     "ClientConfig",
     "Credentials",
     "Doubt",
@@ -66,6 +68,7 @@ _HOMES = {
         "TrackingStatus",
     ),
     "money": ("cents",),
+    "options": ("CallOptions",),
     "outcome": ("InvoiceJob", "Outcome", "State"),
     "retry": ("RetryPolicy",),
     "vocabulary": ("InvoiceType", "OrdersApi"),

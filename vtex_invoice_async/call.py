@@ -11,6 +11,7 @@ from vtex_invoice_async.errors import CallError, CallFacts
 from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import Request
 from vtex_invoice_async.operations import Operation
+from vtex_invoice_async.options import Options
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.vocabulary import OrdersApi
 
@@ -26,10 +27,19 @@ class Call(Generic[R]):
     operation: Operation[R]
     orders_api: OrdersApi
     request: Request
+    options: Options
     policy: RetryPolicy
+    """That of its options, or one that stands on it."""
+
     began: float
+    number: int = 0
+    """As events tell it."""
+
     is_look: bool = False
     """Whether it is a look at an order in doubt, which must not queue behind what is sent."""
+
+    is_sought: bool = False
+    """Whether the order is read at once for what it leaves in doubt."""
 
     intend: Callable[[], Awaitable[None]] | None = None
     """Awaited before the first byte of each attempt; what it raises is raised, and nothing is sent."""
@@ -52,8 +62,20 @@ class Call(Generic[R]):
     mark: Mark | None = None
     """Of the attempt in flight; a call that is cancelled keeps it."""
 
+    queued_since: float | None = None
+    """Since when it waits for the turn of an attempt, if it does."""
+
     sent_at: float = 0
     """When the turn of the last attempt came."""
+
+    queued: float = 0
+    """Seconds, over all attempts, until their turns came."""
+
+    paused: float = 0
+    """Seconds, over all, before another attempt."""
+
+    status: int | None = None
+    """Of the last attempt's answer."""
 
     age: int = 0
     """Of the credentials that the attempt carried."""

@@ -6,27 +6,39 @@ import asyncio
 import random
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from itertools import count
+from typing import Any, Final, TypeVar
 
 import backoff
 
 from vtex_invoice_async.call import Call
 from vtex_invoice_async.config import ClientConfig
-from vtex_invoice_async.errors import CallError, Doubt, NotAuthorized, RateLimited
+from vtex_invoice_async.errors import (
+    CallError,
+    ConfigError,
+    Doubt,
+    NotAuthorized,
+    OutcomeUnknown,
+    RateLimited,
+)
 from vtex_invoice_async.events import Observers, Retrying, Sent, Settled
 from vtex_invoice_async.evidence import Mark
 from vtex_invoice_async.messages import NoReply, Reply
 from vtex_invoice_async.operations import Operation
+from vtex_invoice_async.options import Options
 from vtex_invoice_async.protocol import decode, doubt_of, encode
 from vtex_invoice_async.retry import Attempt, GiveUp, RetryPolicy, RetryQuota, decide
 from vtex_invoice_async.throttle import Pace
-from vtex_invoice_async.transport import Transport
+from vtex_invoice_async.transport import Connector, Transport
 from vtex_invoice_async.turns import Turns
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["Caller"]
 
 R = TypeVar("R")
+
+_NUMBERS: Final = count(1)
+"""Of all calls of this process, whichever client makes them: observers may hear several."""
 
 
 class _FailedError(Exception):
@@ -41,15 +53,16 @@ class _FailedError(Exception):
 class Caller:
     """The patience and the pool of one account."""
 
-    def __init__(self, config: ClientConfig, observers: Observers) -> None:
+    def __init__(
+        self, config: ClientConfig, observers: Observers, connector: Connector | None = None
+    ) -> None:
         self.observers = observers
-        self._is_heard = bool(observers)
         self.chance: Callable[[], float] = random.random
         self.turns = Turns(config, observers, spread=self.chance())
         self.check: Callable[[Call[Any]], None] = _send_all
         """Asked in the last moment before an attempt; raises where it must not be made."""
         self._config = config
-        self._transport = Transport(config)
+        self._transport = Transport(config, connector)
         self._quota = RetryQuota()
         self._retried = 0
         self._closed = asyncio.Event()
@@ -95,13 +108,19 @@ class Caller:
         """Return how fast is sent, here and now."""
         return self.turns.pace(self.time(), self._retried)
 
+    def number(self) -> int:
+        """Return a number that no other call has."""
+        return next(_NUMBERS)
+
     def call(
         self,
         operation: Operation[R],
+        options: Options,
         *,
         policy: RetryPolicy | None = None,
         orders_api: OrdersApi | None = None,
         is_look: bool = False,
+        is_sought: bool = False,
     ) -> Call[R]:
         """Return the call that `run` will make; refuse what cannot be written."""
         orders_api = orders_api or self._config.orders_api
@@ -109,9 +128,12 @@ class Caller:
             operation=operation,
             orders_api=orders_api,
             request=encode(operation, orders_api),
-            policy=policy or self._config.retry,
+            options=options,
+            policy=policy or options.retry,
             began=self.time(),
+            number=next(_NUMBERS),
             is_look=is_look,
+            is_sought=is_sought,
         )
 
     async def run(self, call: Call[R]) -> R:
@@ -124,6 +146,9 @@ class Caller:
             call.failure = failed.error
         except CallError as refused:
             error = refused
+        except BaseException as stopped:
+            self._tell_end(call, stopped)
+            raise
         if call.failure is not None:
             # Only now: to wrap every call in its patience would cost as much as to read an answer.
             try:
@@ -132,7 +157,10 @@ class Caller:
                 error = failed.error
             except CallError as refused:
                 error = refused
-        if self._is_heard:
+            except BaseException as stopped:
+                self._tell_end(call, stopped)
+                raise
+        if call.options.observers is not None:
             self._tell_end(call, error)
         if error is not None:
             raise error from None
@@ -164,15 +192,16 @@ class Caller:
             if isinstance(decision, GiveUp) or not self._may_repeat(call, error):
                 return
             self._retried += 1
-            if self.observers:
+            if call.options.observers is not None:
                 retrying = Retrying(
+                    call=call.number,
                     operation=call.operation.name,
                     order_id=call.operation.order_id,
                     attempt=call.attempts,
                     wait=decision.seconds,
                     error=type(error).__name__,
                 )
-                self.observers.tell(retrying)
+                call.options.observers.tell(retrying)
             # What was throttled waits in the throttle, with everybody else. The pause itself is the
             # attempt's, for backoff's cannot be ended when the client closes.
             call.pause = 0.0 if isinstance(error, RateLimited) else decision.seconds
@@ -194,17 +223,20 @@ class Caller:
         reply: Reply | NoReply | None = None
         try:
             if call.pause:
-                await self.turns.sleep(call.pause)
+                await self._pause(call)
+            call.queued_since = self.time()
             slots = await self.turns.take(call)
+            call.queued += call.sent_at - call.queued_since
+            call.queued_since = None
             try:
                 self.check(call)
                 call.attempts += 1
                 mark = call.mark = Mark(intend=call.intend)
-                reply = await self._transport.send(call.request, mark)
-                call.mark, call.age = None, mark.age
+                reply = await self._transport.send(call.request, mark, call.options.timeouts)
+                call.mark, call.age, call.status = None, mark.age, reply.status
                 now = self.time()
-                if self._is_heard:
-                    self._tell_of(call, reply, now)
+                if call.options.observers is not None:
+                    self._tell_of(call.options.observers, call, reply, now)
                 self.turns.learn(call, reply, now)
             finally:
                 slots.release()
@@ -228,33 +260,61 @@ class Caller:
             if call.is_probe:
                 self.turns.give_back_probe(call)
 
+    async def _pause(self, call: Call[Any]) -> None:
+        began = self.time()
+        try:
+            await self.turns.sleep(call.pause)
+        finally:
+            call.paused += self.time() - began
+
     async def _renewed(self, call: Call[Any], error: CallError) -> bool:
         """Get new credentials after a 401, which proves that VTEX did not act; once for a call."""
         if call.renewed or error.status != 401 or not isinstance(error, NotAuthorized):
             return False
         call.renewed = True
-        return await self._transport.renew(call.age) is None
+        return await self._transport.renew(call.age, call.options.timeouts) is None
 
-    def _tell_of(self, call: Call[Any], reply: Reply | NoReply, now: float) -> None:
-        self.observers.tell(
+    def _tell_of(
+        self, observers: Observers, call: Call[Any], reply: Reply | NoReply, now: float
+    ) -> None:
+        acts = call.operation.acts
+        observers.tell(
             Sent(
+                call=call.number,
                 operation=call.operation.name,
                 order_id=call.operation.order_id,
                 attempt=call.attempts,
                 status=reply.status,
                 bytes_left=isinstance(reply, Reply) or reply.bytes_left,
                 seconds=now - call.sent_at,
+                acts=acts,
+                rate=self.turns.rate(acts=acts),
             )
         )
 
-    def _tell_end(self, call: Call[Any], error: CallError | None) -> None:
-        self.observers.tell(
+    def _tell_end(self, call: Call[Any], error: BaseException | None) -> None:
+        observers = call.options.observers
+        if observers is None:
+            return
+        now = self.time()
+        # What an earlier attempt left in doubt is still that.
+        is_in_doubt = isinstance(error, OutcomeUnknown) or (
+            call.doubted and isinstance(error, CallError | ConfigError)
+        )
+        kind = OutcomeUnknown if is_in_doubt else type(error)
+        observers.tell(
             Settled(
+                call=call.number,
                 operation=call.operation.name,
                 order_id=call.operation.order_id,
                 attempts=call.attempts,
-                error=type(error).__name__ if error else None,
-                seconds=self.time() - call.began,
+                error=None if error is None else kind.__name__,
+                status=call.status,
+                seconds=now - call.began,
+                queued=call.queued
+                + (0.0 if call.queued_since is None else now - call.queued_since),
+                paused=call.paused,
+                is_looked_for=call.is_sought and isinstance(error, OutcomeUnknown),
             )
         )
 

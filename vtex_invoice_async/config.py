@@ -53,7 +53,10 @@ _CREDENTIAL: Final = r"(?a)[\x21-\x7e]{1,4096}"
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Timeouts(Value):
-    """How long one attempt may take, in seconds, not rounded."""
+    """How long one attempt may take, in seconds, not rounded; anything else is a `ConfigError`.
+
+    Not counted is what a call waits for its turn, and between attempts: `RetryPolicy` bounds that.
+    """
 
     connect: float = 5
     """To get a connection from the pool, a new one with its TLS handshake included."""
@@ -68,10 +71,17 @@ class Timeouts(Value):
 
     def __attrs_post_init__(self) -> None:
         for name in ("connect", "read", "total"):
-            seconds = getattr(self, name)
-            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-            if not number or not math.isfinite(seconds) or seconds <= 0:
-                raise ConfigError(f"timeouts.{name} must be a number of seconds above 0")
+            _check_seconds(f"timeouts.{name}", getattr(self, name))
+
+    def within(self, seconds: float) -> Timeouts:
+        """Return those of an attempt that takes *seconds* in all: the others are cut to that.
+
+        So a number is read wherever one is given for them: `client.get_order(order_id, timeout=5)`.
+        """
+        _check_seconds("timeout", seconds)
+        return Timeouts(
+            connect=min(self.connect, seconds), read=min(self.read, seconds), total=seconds
+        )
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -101,7 +111,10 @@ class ThrottleLimits(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Credentials(Value):
-    """An *app_key* with its *app_token*, or a *user_token*.
+    """An *app_key* with its *app_token*, or a *user_token*; both or half of it is a `ConfigError`.
+
+    They are sent to the account's own host and nowhere else, and are in no text, log or error. A user
+    token ends after 24 hours: `ClientConfig.credentials` is asked for another.
 
     https://developers.vtex.com/docs/guides/authentication
     """
@@ -145,27 +158,41 @@ class ClientConfig(Value):
 
     Credentials are an *app_key* with its *app_token*, or a *user_token*, or what *credentials*
     returns. Requests go to `https://{account}.{environment}.com.br`, or to *base_url* where that is
-    given.
+    given. What makes no sense is a `ConfigError` when it is made; `attrs.evolve` makes another one.
     """
 
     account: str
+    """As in the address of its Admin: lower case, `acme` of `acme.myvtex.com`."""
+
     app_key: str | None = field(default=None, repr=False)
     app_token: str | None = field(default=None, repr=False)
     user_token: str | None = field(default=None, repr=False)
     credentials: Callable[[], Awaitable[Credentials]] | None = field(default=None, repr=False)
-    """Awaited before the first request, and once more for a call that VTEX answers with 401."""
+    """Awaited before the first request, and once more for a call that VTEX answers with 401.
+
+    It has `timeouts.total` seconds; where it fails, nothing was sent, or the 401 stands."""
 
     environment: str = "vtexcommercestable"
+    """Or `vtexcommercebeta`."""
+
     base_url: str | None = None
     """Another host, such as a sandbox: https, or http on loopback."""
 
     orders_api: OrdersApi = OrdersApi.OMS
+    """The dialect of the account: what its invoices are called and where they are sent."""
+
     max_concurrency: int = 64
-    """Requests in flight at once, and connections in the pool."""
+    """Requests in flight at once, and connections in the pool; four more are for reads in doubt."""
 
     timeouts: Timeouts = field(factory=Timeouts)
+    """Of one attempt."""
+
     retry: RetryPolicy = field(factory=RetryPolicy)
+    """Of one call, over all its attempts and reads."""
+
     throttle: ThrottleLimits = field(factory=ThrottleLimits)
+    """Of the whole account, as far as this client sends for it."""
+
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
     """For a private certificate authority; the default trusts what the system trusts."""
 
@@ -233,7 +260,8 @@ class ClientConfig(Value):
     ) -> ClientConfig:
         """Read `VTEX_ACCOUNT`, `VTEX_APP_KEY`, `VTEX_APP_TOKEN`, `VTEX_USER_TOKEN`,
         `VTEX_ENVIRONMENT`, `VTEX_BASE_URL` and `VTEX_ORDERS_API` from *environ*, by default the
-        process's own; a variable that is empty counts as absent.
+        process's own; a variable that is empty counts as absent. Nothing else is read, no proxy
+        either. Raises `ConfigError`, which names all that is missing at once.
 
         The other *settings* are given: `from_env(max_concurrency=16)`.
         """  # noqa: D205  the list of variables is the summary
@@ -263,6 +291,12 @@ def url_of(account: str, environment: str | None, base_url: str | None) -> str:
         host, slash, path = rest.partition("/")
         return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")
     return f"https://{account}.{environment or ENVIRONMENTS[0]}.com.br"
+
+
+def _check_seconds(name: str, seconds: float) -> None:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not math.isfinite(seconds) or seconds <= 0:
+        raise ConfigError(f"{name} must be a number of seconds above 0, such as 10 or 2.5")
 
 
 def _check_complete(given: Mapping[str, str | None]) -> None:

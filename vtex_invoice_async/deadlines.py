@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-__all__ = ["Deadline", "Deadlines"]
+__all__ = ["Deadline", "Deadlines", "Durations"]
+
+MOST_KEPT: Final = 32
+"""Durations of which nothing is set at the moment."""
 
 
 class Deadline:
@@ -57,6 +60,9 @@ class Deadlines:
         """When each comes."""
         self._timer: asyncio.TimerHandle | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self._set)
+
     def set(self, deadline: Deadline) -> None:
         """Let *deadline* come seconds from now, and not before."""
         self._set.pop(deadline, None)
@@ -80,3 +86,43 @@ class Deadlines:
                 break
             del self._set[deadline]
             deadline.expire(self._error)
+
+    def expire_all(self) -> None:
+        """Let all that are set come now."""
+        found, self._set = self._set, {}
+        for deadline in found:
+            self.remove(deadline)
+            deadline.expire(self._error)
+
+
+class Durations:
+    """The `Deadlines` of each duration that is asked for, which those of one duration share.
+
+    Any number of calls may ask for a duration of their own: what is not in use is forgotten in time.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, usual: float, error: type[TimeoutError]
+    ) -> None:
+        self._loop = loop
+        self._error = error
+        self.usual = Deadlines(loop, usual, error)
+        """Those that most ask for."""
+        self._usual = usual
+        self._others: dict[float, Deadlines] = {}
+
+    def of(self, seconds: float) -> Deadlines:
+        """Return those that are *seconds* away."""
+        if seconds == self._usual:
+            return self.usual
+        found = self._others.get(seconds)
+        if found is None:
+            if len(self._others) >= MOST_KEPT:
+                self._others = {length: kept for length, kept in self._others.items() if kept}
+            found = self._others[seconds] = Deadlines(self._loop, seconds, self._error)
+        return found
+
+    def expire_all(self) -> None:
+        """Let all that are set come now, however long they are."""
+        for deadlines in (self.usual, *self._others.values()):
+            deadlines.expire_all()

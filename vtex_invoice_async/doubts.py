@@ -7,11 +7,10 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from vtex_invoice_async.call import Call
 from vtex_invoice_async.caller import Caller
-from vtex_invoice_async.config import ThrottleLimits
 from vtex_invoice_async.errors import (
     CallError,
     CallFacts,
@@ -22,35 +21,24 @@ from vtex_invoice_async.errors import (
     OutcomeUnknown,
     Rejected,
 )
-from vtex_invoice_async.events import Resolving
+from vtex_invoice_async.looks import Looks
 from vtex_invoice_async.models import Order
-from vtex_invoice_async.operations import GetOrder, NotifyInvoice
+from vtex_invoice_async.operations import NotifyInvoice
+from vtex_invoice_async.options import Options
 from vtex_invoice_async.protocol import doubt_of
-from vtex_invoice_async.resolve import LOOK_AFTER, Finding, Search, judge
+from vtex_invoice_async.resolve import Finding, Search, judge
 from vtex_invoice_async.retry import RetryPolicy
-from vtex_invoice_async.throttle import Throttle
+from vtex_invoice_async.seeking import Seeker
 from vtex_invoice_async.turns import Sleepers
+from vtex_invoice_async.unnamed import Unnamed
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
 __all__ = ["Doubts"]
 
 R = TypeVar("R")
 
-READS_PER_SECOND: Final = 20.0
-"""A fifth of what VTEX lets an account read: 6,000 orders a minute."""
-
 GRAIN: Final = 0.001
 """Seconds: clocks are rounded, and a look must not be a hair too early for its place in the plan."""
-
-FEWEST_LACKING: Final = 2
-"""Reads without what was sent, after which a call that may be repeated is repeated."""
-
-
-class _Lacking:
-    """Stands for an order that does not show what was sent."""
-
-
-_LACKING: Final = _Lacking()
 
 
 @define(eq=False, kw_only=True, repr=False)
@@ -62,6 +50,9 @@ class _Watched:
     searches: dict[Doubt, Search] = field(factory=dict)
     contents: dict[Doubt, bytes | None] = field(factory=dict)
     """A digest of what was sent, where this client sent it."""
+
+    seekers: list[Seeker] = field(factory=list)
+    """The calls that wait for what is found."""
 
     sleepers: Sleepers = field(factory=Sleepers)
     """Those who wait to look, and may learn something before."""
@@ -78,14 +69,12 @@ class _Watched:
 class Doubts:
     """What may have been applied: kept until a read of the order has settled it."""
 
-    def __init__(self, caller: Caller, policy: RetryPolicy) -> None:
+    def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._turns = caller.turns
-        self._policy = policy
-        # A look that fails is followed by another by plan, so that none is repeated in itself.
-        self._read_policy = evolve(policy, max_attempts=1)
         self._orders: dict[tuple[OrdersApi, str], _Watched] = {}
-        self._pace = Throttle(ThrottleLimits(rate=READS_PER_SECOND))
+        self._looks = Looks(caller)
+        self._unnamed = Unnamed(caller, self._looks)
         caller.check = self.check
 
     def list(self) -> tuple[Doubt, ...]:
@@ -96,7 +85,7 @@ class Doubts:
     def add(self, call: Call[Any], doubt: Doubt | None) -> None:
         """Remember the doubt that *call* leaves, if it is one about an invoice."""
         if doubt is not None:
-            self._watch(doubt).contents.setdefault(doubt, _digest(call))
+            self._watch(doubt, call.policy).contents.setdefault(doubt, _digest(call))
 
     def note(self, call: Call[Any]) -> None:
         """Remember what *call*, which was cancelled, may have had applied."""
@@ -124,49 +113,71 @@ class Doubts:
         what is still unknown.
         """
         if unknown.doubt is None:
-            return await self._settle_unnamed(call, unknown)
+            return await self._unnamed.settle(call, unknown)
         doubt = unknown.doubt
         self.add(call, doubt)
         # An earlier call may have sent it, with other contents than this one would.
         same = doubt_of(call.operation, call.orders_api, doubt.since) == doubt and (
-            self._watch(doubt).contents[doubt] == _digest(call)
+            self._watch(doubt, call.policy).contents[doubt] == _digest(call)
         )
-        order = await self._prove(unknown, doubt, self._policy.resolve_for)
-        if not same:
-            raise _conflict(unknown, doubt)
+        seeker = self._seeker(call.number, call.operation.name, doubt, call.options)
+        order = await self._prove(seeker, unknown, doubt, call.policy.resolve_for, same=same)
         return call.operation.confirmed_by(order)
 
-    async def resolve(self, doubt: Doubt, patience: float | None) -> Order:
+    async def resolve(self, doubt: Doubt, patience: float | None, options: Options) -> Order:
         """Read the order until it is known, or for *patience* seconds; return the one that shows it."""
         told = f"it is not known whether invoice {doubt.invoice_number} was applied"
-        return await self._prove(_unknown(doubt, told), doubt, patience)
+        seeker = self._seeker(self._caller.number(), "resolve", doubt, options)
+        return await self._prove(seeker, _unknown(doubt, told), doubt, patience)
 
-    async def _prove(self, unknown: OutcomeUnknown, doubt: Doubt, patience: float | None) -> Order:
-        """Look for *patience* seconds, or until it is known; raise what was found instead."""
-        order = self._watch(doubt)
+    def _seeker(self, number: int, operation: str, doubt: Doubt, options: Options) -> Seeker:
+        return Seeker(
+            number=number,
+            operation=operation,
+            order_id=doubt.order_id,
+            invoice_number=doubt.invoice_number,
+            options=options,
+            began=self._caller.time(),
+            doubt=doubt,
+        )
+
+    async def _prove(
+        self,
+        seeker: Seeker,
+        unknown: OutcomeUnknown,
+        doubt: Doubt,
+        patience: float | None,
+        *,
+        same: bool = True,
+    ) -> Order:
+        """Look for *patience* seconds, or until it is known; raise what was found instead.
+
+        Where the call would have sent something else than what is in doubt, to find that is a conflict.
+        """
+        order = self._watch(doubt, seeker.options.retry)
         search = order.searches[doubt]
-        began = self._caller.time()
-        await self._look_until(order, search, None if patience is None else began + patience)
-        if search.finding is not Finding.NO_EVIDENCE:
+        order.seekers.append(seeker)
+        try:
+            until = None if patience is None else seeker.began + patience
+            await self._look_until(order, search, seeker, until)
+        except BaseException:
+            seeker.tell_end(self._caller.time(), Finding.NO_EVIDENCE)
+            raise
+        finally:
+            order.seekers.remove(seeker)
+        found = search.finding
+        if found is not Finding.NO_EVIDENCE:
             self._forget(order, doubt)
             order.sleepers.wake()
-        match search.finding, search.order:
-            case Finding.PRESENT, Order() as shown:
-                return shown
-            case Finding.CONFLICT, _:
-                raise _conflict(unknown, doubt) from None
-            case Finding.ABSENT, _:
-                told = f"the order has not shown invoice {doubt.invoice_number}"
-                lasting = f"{told} for {search.window:g} s; {_ADVICE[doubt.type]}"
-                raise InvoiceAbsent(lasting, **unknown.facts) from None
-            case _:
-                told = f"{unknown.reason} ({search.reason})"
-                facts = unknown.facts
-                if facts.get("status") is None:
-                    facts["status"] = search.refused_with
-                raise OutcomeUnknown(told, doubt=doubt, **facts) from None
+        if found is Finding.PRESENT and not same:
+            found = Finding.CONFLICT
+        seeker.looks = search.looks
+        seeker.tell_end(self._caller.time(), found)
+        return _proof(unknown, doubt, search, found)
 
-    async def _look_until(self, order: _Watched, search: Search, until: float | None) -> None:
+    async def _look_until(
+        self, order: _Watched, search: Search, seeker: Seeker, until: float | None
+    ) -> None:
         search.refused_with = None  # what was refused before may be allowed now
         try:
             async with asyncio.timeout_at(until):
@@ -181,7 +192,7 @@ class Doubts:
                     async with order.reading:
                         # Another doubt of this order may have read for this one too.
                         if not search.is_over and search.last_look < due:
-                            await self._look(order)
+                            await self._look(order, seeker.options)
         except TimeoutError:
             search.reason = "the order could not be read in time"
         except ConfigError:
@@ -190,12 +201,12 @@ class Doubts:
             search.reason = f"the order cannot be read: {error.reason}"
             search.refused_with = error.status
 
-    async def _look(self, order: _Watched) -> None:
+    async def _look(self, order: _Watched, options: Options) -> None:
         """Read an order once, for all its doubts; raise `Rejected` where it cannot be read."""
-        asked = await self._read_turn()
+        asked = await self._looks.turn()
         refusal: Rejected | None = None
         try:
-            shown = await self._read(order.order_id, order.orders_api)
+            shown = await self._looks.read(order.order_id, order.orders_api, options)
         except CallError as error:
             for search in order.open_searches().values():
                 then, now = search.elapsed(asked), search.elapsed(self._caller.now())
@@ -212,74 +223,12 @@ class Doubts:
             search = searches[doubt]
             then, now = search.elapsed(asked), search.elapsed(self._caller.now())
             worth = search.see(shown, finding, then, now)
-            if self._caller.observers:
-                resolving = Resolving(
-                    order_id=order.order_id,
-                    invoice_number=doubt.invoice_number,
-                    looks=search.looks,
-                    finding=worth,
-                )
-                self._caller.observers.tell(resolving)
+            for seeker in order.seekers:
+                if seeker.doubt == doubt:
+                    seeker.tell_look(search.looks, worth)
         order.sleepers.wake()
 
-    async def _read_turn(self) -> datetime:
-        """Wait until the budget of reads has room; return when that was."""
-        slot = self._pace.reserve(self._caller.time())
-        await self._turns.sleep(max(0.0, slot.at - self._caller.time()))
-        return self._caller.now()
-
-    async def _read(self, order_id: str, orders_api: OrdersApi) -> Order:
-        operation = GetOrder(order_id=order_id, must_be_fresh=True)
-        call = self._caller.call(
-            operation, policy=self._read_policy, orders_api=orders_api, is_look=True
-        )
-        return await self._caller.run(call)
-
-    async def _settle_unnamed(self, call: Call[R], unknown: OutcomeUnknown) -> R:
-        """Look for what is no invoice; repeat *call* where the order lacks what it does."""
-        while True:
-            order = await self._order_that_shows(call)
-            if isinstance(order, Order):
-                return call.operation.confirmed_by(order)
-            if order is not _LACKING or not self._may_repeat(call):
-                raise unknown
-            call.doubted = True
-            try:
-                return await self._caller.run(call)
-            except OutcomeUnknown as again:
-                unknown = again
-            except (CallError, ConfigError):
-                raise unknown from None
-
-    async def _order_that_shows(self, call: Call[R]) -> Order | _Lacking | None:
-        """Return the order once it shows what *call* does, or that it does not; None: who knows."""
-        began, lacking = self._caller.time(), 0
-        for after in LOOK_AFTER:
-            if after > self._policy.resolve_for:
-                break
-            try:
-                async with asyncio.timeout_at(began + self._policy.resolve_for):
-                    await self._turns.sleep(max(0.0, began + after - self._caller.time()))
-                    await self._read_turn()
-                    order = await self._read(call.operation.order_id, call.orders_api)
-            except (ConfigError, TimeoutError):
-                break
-            except CallError:
-                continue
-            shown = call.operation.shown_by(order)
-            if shown:
-                return order
-            lacking = lacking + 1 if shown is False else 0
-            if lacking >= FEWEST_LACKING:
-                return _LACKING
-        return None
-
-    def _may_repeat(self, call: Call[R]) -> bool:
-        deadline = call.policy.deadline
-        in_time = deadline is None or self._caller.time() - call.began < deadline
-        return in_time and call.counted < call.policy.max_attempts
-
-    def _watch(self, doubt: Doubt) -> _Watched:
+    def _watch(self, doubt: Doubt, policy: RetryPolicy) -> _Watched:
         key = (doubt.orders_api, doubt.order_id)
         order = self._orders.get(key)
         if order is None:
@@ -294,10 +243,12 @@ class Doubts:
             since = min(doubt.since, now)
             order.searches[doubt] = Search(
                 since=since,
-                window=self._policy.settle_window,
+                window=policy.settle_window,
                 began=(now - since).total_seconds(),
                 chance=order.chance,
             )
+        elif not search.is_over:
+            search.widen(policy.settle_window)
         return order
 
     def _forget(self, order: _Watched, doubt: Doubt) -> None:
@@ -323,6 +274,28 @@ def _digest(call: Call[Any]) -> bytes | None:
 def _unknown(doubt: Doubt, told: str) -> OutcomeUnknown:
     facts = CallFacts(operation=NotifyInvoice.name, order_id=doubt.order_id, attempts=0)
     return OutcomeUnknown(told, doubt=doubt, **facts)
+
+
+def _proof(unknown: OutcomeUnknown, doubt: Doubt, search: Search, found: Finding) -> Order:
+    """Return the order that shows what was in doubt, or raise what else was found."""
+    match found, search.order:
+        case Finding.PRESENT, Order() as shown:
+            return shown
+        case Finding.CONFLICT, _:
+            raise _conflict(unknown, doubt) from None
+        case Finding.ABSENT, _:
+            told = f"the order has not shown invoice {doubt.invoice_number}"
+            lasting = f"{told} for {search.window:g} s; {_ADVICE[doubt.type]}"
+            raise InvoiceAbsent(lasting, **unknown.facts) from None
+        case _:
+            raise _still_unknown(unknown, doubt, search) from None
+
+
+def _still_unknown(unknown: OutcomeUnknown, doubt: Doubt, search: Search) -> OutcomeUnknown:
+    facts = unknown.facts
+    if facts.get("status") is None:
+        facts["status"] = search.refused_with
+    return OutcomeUnknown(f"{unknown.reason} ({search.reason})", doubt=doubt, **facts)
 
 
 def _conflict(unknown: OutcomeUnknown, doubt: Doubt) -> InvoiceConflict:

@@ -158,9 +158,12 @@ class CallError(VtexInvoiceError):
     ) -> None:
         super().__init__(reason)
         self.reason = reason
+        """What is known, in our words."""
         self.operation = operation
+        """As the client's method is called."""
         self.order_id = printable(order_id, 500)
         self.attempts = attempts
+        """How often it was sent, or tried; 0 where it did not get a turn."""
         self.status = status
         """The HTTP status, if an answer came."""
         self.code = code and printable(impersonal(printable(code, 2_000)), 100)
@@ -196,11 +199,14 @@ class CallError(VtexInvoiceError):
 
 
 class NotSent(CallError):
-    """No byte of the request left: it may be sent again."""
+    """No byte of the request left: it may be sent again, once the reason is gone."""
 
 
 class RateLimited(CallError):
-    """VTEX answered 429, so it did not act: send again after *retry_after* seconds."""
+    """VTEX answered 429, so it did not act: send again after *retry_after* seconds.
+
+    https://developers.vtex.com/docs/guides/best-practices-for-avoiding-rate-limit-errors
+    """
 
     def __init__(
         self, reason: str, *, retry_after: float | None = None, **call: Unpack[CallFacts]
@@ -219,11 +225,17 @@ class BadRequest(Rejected):
 
 
 class NotAuthorized(Rejected):
-    """VTEX refused the credentials, or their role lacks a resource."""
+    """VTEX refused the credentials (401), or their role lacks a resource (403).
+
+    https://developers.vtex.com/docs/guides/authentication
+    """
 
 
 class OrderNotFound(Rejected):
-    """VTEX knows no such order or invoice in this account, or the order is over two years old."""
+    """VTEX knows no such order or invoice in this account, or the order is over two years old.
+
+    https://developers.vtex.com/docs/api-reference/orders-api#get-/api/oms/pvt/orders/-orderId-
+    """
 
 
 class Conflict(Rejected):
@@ -242,7 +254,7 @@ class OutcomeUnknown(CallError):
 
 
 class InvoiceConflict(CallError):
-    """The order shows this number with another type or value: for a person to look at."""
+    """The order shows this number, or nearly, with another type, value or content: look at it."""
 
 
 class InvoiceAbsent(CallError):
@@ -254,15 +266,15 @@ class JournalError(VtexInvoiceError):
 
 
 class JournalBusy(JournalError):
-    """Another run holds the journal."""
+    """Another run holds the journal: wait for its end."""
 
 
 class JournalDamaged(JournalError):
-    """The journal is not what was written."""
+    """The journal is not what was written: nothing in it is believed, and nothing sent."""
 
 
 class JournalTooNew(JournalError):
-    """A later version of this package wrote the journal."""
+    """A later version of this package wrote the journal: use that one."""
 
 
 class JournalFailed(JournalError):

@@ -50,6 +50,8 @@ class InvoiceItem(Value):
     """Cents, never converted: OMS reads it as the unit price, PII and PII_2022 as the line's total."""
 
     quantity: int
+    """Pieces, from 1. A SKU should be one item: two of it would block a return (issue 1198829)."""
+
     description: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -82,9 +84,12 @@ class Invoice(Value):
     when the invoice is sent, never dropped.
 
     https://developers.vtex.com/docs/api-reference/orders-api#post-/api/oms/pvt/orders/-orderId-/invoice
+    and https://developers.vtex.com/docs/api-reference/orders-api-pii-version#post-/api/orders/pvt/document/-orderId-/invoices
     """
 
     type: InvoiceType
+    """`OUTPUT` for a sale, `INPUT` for a return."""
+
     invoice_number: str
     """Names the invoice within its order, for good: it cannot be corrected afterwards."""
 
@@ -92,26 +97,35 @@ class Invoice(Value):
     """Cents: the items and their freight, taxes and discounts."""
 
     issuance_date: datetime
-    """The merchant's own date; the PII dialects send its date in its own zone."""
+    """The merchant's own date, with a zone; PII is sent its day in that zone."""
 
     items: tuple[InvoiceItem, ...] = field(default=(), converter=_items)
+    """Any iterable; where it is empty, VTEX makes them up."""
+
     # These three lead to the shopper: what is printed or logged does not hold them.
     invoice_key: str | None = field(default=None, repr=False)
     """The access key of an NF-e."""
 
     invoice_url: str | None = field(default=None, repr=False)
+    """Where the shopper can see it."""
+
     embedded_invoice: str | None = field(default=None, repr=False)
-    """The XML itself."""
+    """The XML itself (OMS and PII_2022)."""
 
     courier: str | None = None
     tracking_number: str | None = None
     tracking_url: str | None = None
     dispatched_date: datetime | None = None
+    """With a zone (OMS and PII_2022)."""
+
     extra_value: int | None = None
     """Cents that belong to no item (PII)."""
 
     cfop: str | None = None
+    """The tax code of the operation (PII)."""
+
     volumes: int | None = None
+    """How many parcels there are (PII)."""
 
     def __attrs_post_init__(self) -> None:
         problems: tuple[Problem, ...] = ()
@@ -165,6 +179,7 @@ class TrackingInfo(Value):
     tracking_number: str
     tracking_url: str | None = None
     dispatched_date: datetime | None = None
+    """With a zone. VTEX never shows it again."""
 
     def __attrs_post_init__(self) -> None:
         problems = checks.text("courier", self.courier)
@@ -213,6 +228,7 @@ class TrackingStatus(Value):
     """Sent to the minute, without its zone, as VTEX wants it."""
 
     events: tuple[TrackingEvent, ...] = field(default=(), converter=_events)
+    """Any iterable. Those that were sent before may be added once more."""
 
     def __attrs_post_init__(self) -> None:
         problems: tuple[Problem, ...] = ()
@@ -242,10 +258,14 @@ class Receipt(Value):
     """VTEX's protocol code; None where the invoice was confirmed by reading the order."""
 
     confirmed_by: Literal["response", "order"] = "response"
+    """Whether VTEX said so, or the order shows it."""
 
 
 class OrderStatus(StrEnum):
-    """The statuses that matter to an invoicer; VTEX has more, and they are kept as plain text."""
+    """The statuses that matter to an invoicer; VTEX has more, and they are kept as plain text.
+
+    https://help.vtex.com/en/docs/tutorials/order-flow-and-status
+    """
 
     PAYMENT_APPROVED = "payment-approved"
     READY_FOR_HANDLING = "ready-for-handling"
@@ -350,7 +370,10 @@ class Package(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Order(Value):
-    """What an invoicer needs of an order. The shopper's data is not read."""
+    """What an invoicer needs of an order. The shopper's data is not read.
+
+    https://developers.vtex.com/docs/api-reference/orders-api#get-/api/oms/pvt/orders/-orderId-
+    """
 
     order_id: str
     status: OrderStatus | str | None = None

@@ -28,7 +28,7 @@ __all__ = ["InvoiceJob", "Outcome", "State", "state_of"]
 
 
 class State(StrEnum):
-    """How it stands with an invoice."""
+    """How it stands with an invoice; as text it is what reports and exports say."""
 
     PLANNED = "planned"
     """A job holds it and has not begun it."""
@@ -60,7 +60,7 @@ class State(StrEnum):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class InvoiceJob(Value):
-    """An invoice to be sent, and the order it is for."""
+    """An invoice to be sent, and the order it is for; `InvalidInvoice` where it is neither."""
 
     order_id: str
     invoice: Invoice
@@ -91,7 +91,11 @@ class Outcome(Value):
     job: InvoiceJob
     state: State
     receipt: Receipt | None = None
+    """Only where it is `CONFIRMED`."""
+
     error: VtexInvoiceError | None = None
+    """What `notify_invoice` would have raised; of an `OutcomeUnknown`, *doubt* goes to `resolve`."""
+
     attempts: int
     """How often it was tried; 0 where it was refused here."""
 

@@ -115,6 +115,10 @@ class Search:
     def __attrs_post_init__(self) -> None:
         self.due = self._after(self.began)
 
+    def widen(self, window: float) -> None:
+        """Let absence be believed no sooner than after *window*: what is found is for all who look."""
+        self.window = max(self.window, window)
+
     def elapsed(self, now: datetime) -> float:
         """Return the seconds from the doubt to *now*."""
         return (now - self.since).total_seconds()

@@ -25,7 +25,11 @@ MOST_SECONDS: Final = 1e300
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RetryPolicy(Value):
-    """How patient a call is, in seconds."""
+    """How patient a call is, in seconds; what makes no sense is a `ConfigError`.
+
+    Sent again is only what VTEX did not act on: what did not leave, what it answered with 429, and
+    reads. Waiting for a turn, and after a 429, costs no attempt, but counts towards the deadline.
+    """
 
     max_attempts: int = 6
     """Attempts at one call; those that end in a 429 do not count."""

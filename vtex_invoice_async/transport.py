@@ -8,36 +8,28 @@ from __future__ import annotations
 
 import math
 import os
-import re
+import ssl
 from asyncio import AbstractEventLoop, CancelledError, Lock, current_task, get_running_loop, timeout
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any, Final, TypeAlias
 
 import aiohttp
-import orjson
-from attrs import evolve
+from attrs import evolve, frozen
 from yarl import URL
 
-from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig, Credentials
-from vtex_invoice_async.deadlines import Deadline, Deadlines
+from vtex_invoice_async.config import LOOKS_AT_ONCE, ClientConfig, Credentials, Timeouts
+from vtex_invoice_async.deadlines import Deadline, Deadlines, Durations
+from vtex_invoice_async.echoes import Echoes
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.evidence import Mark, MarkedRequest, SentBeforeError, current
 from vtex_invoice_async.messages import NoReply, Reply, Request
 
-__all__ = ["Transport"]
+__all__ = ["Connector", "Transport"]
 
-SHORTEST_ECHO: Final = 6
-"""Characters; what is shorter occurs in words that have nothing to do with a credential."""
+Connector: TypeAlias = aiohttp.BaseConnector
+"""What makes and keeps connections, such as `aiohttp.TCPConnector(limit=200)`."""
 
-# What .NET and others escape in JSON beside what must be, more or less of it.
-JSON_ESCAPES: Final = ("", "<>&", "<>&'", "<>&'\"", "<>&'\"+", "<>&'\"+`")
-_IN_HTML: Final = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
-)
 READ_SIZE: Final = 2**16
 LARGE: Final = 3 * 2**14
 """Bytes of a body above which aiohttp writes it in pieces, beside reading: a VTEX that answers early
@@ -49,11 +41,29 @@ class _PieceTimeoutError(TimeoutError):
     """The next piece of an answer did not come in time."""
 
 
-class Transport:
-    """One aiohttp session with its own connections, bound to the loop and process that opened it."""
+@frozen(eq=False)
+class _Limits:
+    """How long an attempt may take, and the timers for that."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    timeouts: Timeouts
+    attempts: Deadlines
+    pieces: Deadlines
+    connecting: aiohttp.ClientTimeout
+
+
+class Transport:
+    """One aiohttp session, bound to the loop and process that opened it.
+
+    Its connections are its own, or those of a *connector* that others use too, and that stays open.
+    """
+
+    def __init__(self, config: ClientConfig, connector: Connector | None = None) -> None:
+        if connector is not None and not isinstance(connector, Connector):
+            raise ConfigError(
+                "connector must be aiohttp's, such as aiohttp.TCPConnector(limit=200)"
+            )
         self._config = config
+        self._shared = connector
         self._url = config.url
         # Both are taken as they are written: yarl would write an IPv6 address in its own way.
         self._origin = URL(config.url, encoded=True).origin()
@@ -64,7 +74,7 @@ class Transport:
         """The headers, as they are sent."""
         self._alike: dict[str, dict[str, Any]] = {}
         self._given: tuple[tuple[str, ...], ...] = ()
-        self._secrets: list[str] = []
+        self._echoes = Echoes(())
         self._asking = Lock()
         self._age = 0
         """How many credentials it was given so far."""
@@ -89,26 +99,19 @@ class Transport:
         self._head = "".join(f"{name}: {value}\r\n" for name, value in lines)
         # What was sent with the last ones may still be answered.
         self._given = (*self._given[-1:], tuple(authentication.values()))
-        plain = [secret for given in self._given for secret in given]
-        # As HTTP's own way to authenticate has them.
-        pairs = [":".join(given) for given in self._given]
-        found = {form.lower() for secret in plain for form in _echoes(secret)}
-        found |= {form.lower() for pair in pairs for form in _in_base64(pair)}
-        found = {form for form in found if len(form) >= SHORTEST_ECHO}
-        # Longest first, for one may begin another.
-        self._secrets = sorted(found, key=len, reverse=True)
+        self._echoes = Echoes(self._given)
         self._age += 1
 
-    async def renew(self, age: int) -> str | None:
+    async def renew(self, age: int, timeouts: Timeouts) -> str | None:
         """Ask for credentials, unless there are newer ones than of *age*; return why there are none.
 
-        Calls that were refused together are helped by one renewal.
+        Calls that were refused together are helped by one renewal; each waits as long as it may.
         """
         ask = self._config.credentials
         if ask is None:
             return "the credentials are fixed"
         try:
-            async with timeout(self._config.timeouts.total), self._asking:
+            async with timeout(timeouts.total), self._asking:
                 if self._age > age:
                     return None
                 found = await ask()
@@ -130,25 +133,48 @@ class Transport:
             raise ConfigError("this client is open already; enter it once")
         if self._loop is not None:
             raise ConfigError("this client was closed; make a new one")
-        timeouts = self._config.timeouts
-        self._pid, self._loop = os.getpid(), get_running_loop()
-        self._attempts = Deadlines(self._loop, timeouts.total, TimeoutError)
-        self._pieces = Deadlines(self._loop, timeouts.read, _PieceTimeoutError)
-        self._session = aiohttp.ClientSession(
-            request_class=MarkedRequest,
-            connector=aiohttp.TCPConnector(
-                limit=self._config.max_concurrency + LOOKS_AT_ONCE,
-                ssl=self._config.ssl_context or True,
+        loop, timeouts = get_running_loop(), self._config.timeouts
+        self._session = self._made_session()
+        self._pid, self._loop = os.getpid(), loop
+        self._attempts = Durations(loop, timeouts.total, TimeoutError)
+        self._pieces = Durations(loop, timeouts.read, _PieceTimeoutError)
+        self._usual = self._limits_of(timeouts)
+
+    def _made_session(self) -> aiohttp.ClientSession:
+        connector, self._ssl = self._shared, self._config.ssl_context or True
+        if connector is None:
+            connector = aiohttp.TCPConnector(limit=self._config.max_concurrency + LOOKS_AT_ONCE)
+        elif connector.closed:
+            raise ConfigError(
+                "the connector is closed: keep it open for as long as its clients are"
+            )
+        elif self._ssl is True and self._origin.scheme == "https":
+            # How it trusts others is no matter here.
+            self._ssl = _trusting_the_system()
+        try:
+            return aiohttp.ClientSession(
+                request_class=MarkedRequest,
+                connector=connector,
+                # Else it would be the connector's, whichever runs.
+                loop=get_running_loop(),
+                connector_owner=self._shared is None,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                raise_for_status=False,
+            )
+        except RuntimeError:
+            told = "the connector belongs to another event loop: make it in the one that uses it"
+            raise ConfigError(told) from None
+
+    def _limits_of(self, timeouts: Timeouts) -> _Limits:
+        return _Limits(
+            timeouts=timeouts,
+            attempts=self._attempts.of(timeouts.total),
+            pieces=self._pieces.of(timeouts.read),
+            # Its own total would swallow a cancellation that comes in the same moment.
+            connecting=aiohttp.ClientTimeout(
+                connect=timeouts.connect, total=None, ceil_threshold=math.inf
             ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                connect=timeouts.connect,
-                # Its own total would swallow a cancellation that comes in the same moment.
-                total=None,
-                ceil_threshold=math.inf,
-            ),
-            trust_env=False,
-            raise_for_status=False,
         )
 
     @property
@@ -163,12 +189,7 @@ class Transport:
 
     def blot(self, text: str) -> str:
         """Return *text* without the credentials, which an answer may echo."""
-        # Few answers echo anything, and to look for it so takes a hundredth of the time.
-        lower = text.lower()
-        if not any(secret in lower for secret in self._secrets):
-            return text
-        pattern = "|".join(map(re.escape, self._secrets))
-        return re.sub(pattern, "[removed]", text, flags=re.IGNORECASE)
+        return self._echoes.blot(text)
 
     async def aclose(self) -> None:
         """Close every connection; safe to call twice.
@@ -178,12 +199,17 @@ class Transport:
         """
         if self._session is not None and self.is_usable:
             session, self._session = self._session, None
+            if self._shared is not None:
+                # What is in flight ends; what else the connector has is none of its business.
+                self._attempts.expire_all()
             await session.close()
 
     def check_usable(self) -> aiohttp.ClientSession:
         """Return the session, or raise `ConfigError` where nothing can be sent here and now."""
         session = self._session
         if session is not None and self._pid == os.getpid() and self._loop is get_running_loop():
+            if self._shared is not None and self._shared.closed:
+                raise ConfigError("the connector of this client was closed; nothing was sent")
             return session
         if session is None:
             state = "was closed" if self._loop else "is not open; use `async with`"
@@ -193,16 +219,25 @@ class Transport:
             "make one in each; nothing was sent"
         )
 
-    async def send(self, request: Request, mark: Mark) -> Reply | NoReply:
-        """Send *request* once, with a new *mark*, and return what came back, whatever it was."""
-        if not self._headers and (reason := await self.renew(0)):
-            return NoReply(reason=reason, bytes_left=False, tried=False)
-        session = self.check_usable()
+    async def send(
+        self, request: Request, mark: Mark, timeouts: Timeouts | None = None
+    ) -> Reply | NoReply:
+        """Send *request* once, with a new *mark*, and return what came back, whatever it was.
+
+        Without *timeouts*, the client's own hold.
+        """
+        session, limits = self.check_usable(), self._usual
+        if timeouts is not None and timeouts is not limits.timeouts:
+            limits = self._limits_of(timeouts)
+        if not self._headers:
+            if reason := await self.renew(0, limits.timeouts):
+                return NoReply(reason=reason, bytes_left=False, tried=False)
+            session = self.check_usable()
         mark.age = self._age
         mark.message = self._message(request)
         current.set(mark)
         try:
-            return await self._exchange(session, request, mark)
+            return await self._exchange(session, request, mark, limits)
         except CancelledError:
             if _is_being_cancelled():
                 raise
@@ -214,33 +249,37 @@ class Transport:
             # A bug of ours before anything left is a bug; after that it leaves an outcome in doubt.
             if not mark.bytes_left and not isinstance(error, aiohttp.ClientError | OSError):
                 raise
-            reason = self._reason(error)
+            reason = self._reason(error, limits.timeouts)
             return NoReply(reason=reason, bytes_left=mark.bytes_left, status=mark.status)
         finally:
             # The task has the mark for as long as it lives, and needs no more of it than the proof.
             mark.message = mark.alike = mark.on_leaving = None
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: Request, mark: Mark
+        self, session: aiohttp.ClientSession, request: Request, mark: Mark, limits: _Limits
     ) -> Reply | NoReply:
         response: aiohttp.ClientResponse | None = None
         with Deadline() as deadline:
-            self._attempts.set(deadline)
+            limits.attempts.set(deadline)
             try:
                 if mark.message is None:
-                    response = await self._send_by_aiohttp(session, request)
+                    response = await self._send_by_aiohttp(session, request, limits)
                 else:
                     mark.alike = self._alike
-                    mark.on_leaving = partial(self._pieces.set, deadline)
+                    mark.on_leaving = partial(limits.pieces.set, deadline)
                     # Where it goes is all that aiohttp has to know.
                     response = await session.request(
-                        request.method, self._origin, allow_redirects=False
+                        request.method,
+                        self._origin,
+                        allow_redirects=False,
+                        timeout=limits.connecting,
+                        ssl=self._ssl,
                     )
                 mark.status = response.status
-                body = await self._read(response, request.reply_limit, deadline)
+                body = await _read(response, request.reply_limit, limits.pieces, deadline)
             finally:
-                self._attempts.remove(deadline)
-                self._pieces.remove(deadline)
+                limits.attempts.remove(deadline)
+                limits.pieces.remove(deadline)
                 # An answer that was read to its end has closed itself.
                 if response is not None and not response.closed:
                     response.close()
@@ -264,7 +303,7 @@ class Transport:
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     async def _send_by_aiohttp(
-        self, session: aiohttp.ClientSession, request: Request
+        self, session: aiohttp.ClientSession, request: Request, limits: _Limits
     ) -> aiohttp.ClientResponse:
         body = request.body
         return await session.request(
@@ -275,25 +314,15 @@ class Transport:
             headers=self._headers,
             allow_redirects=False,
             proxy=self._config.proxy,
-            timeout=evolve(session.timeout, sock_read=self._config.timeouts.read),
+            timeout=evolve(limits.connecting, sock_read=limits.timeouts.read),
+            ssl=self._ssl,
         )
 
-    async def _read(
-        self, response: aiohttp.ClientResponse, limit: int, deadline: Deadline
-    ) -> bytes | None:
-        """Return the whole body, or None where it is longer than *limit*."""
-        content, chunks, length = response.content, [], 0
-        while not content.is_eof() and length <= limit:
-            self._pieces.set(deadline)
-            chunks.append(await content.read(READ_SIZE))
-            length += len(chunks[-1])
-        # The rest, which is all of a short answer, is there already.
-        chunks.append(content.read_nowait())
-        return None if length + len(chunks[-1]) > limit else b"".join(chunks)
-
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: Exception, timeouts: Timeouts) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
-        timeouts, host = self._config.timeouts, self._origin.host
+        host, connector = self._origin.host, self._shared
+        # That of a client's own is never too small for it.
+        shared = f" (connector with a limit of {connector.limit})" if connector else ""
         words: dict[type[Exception], str] = {
             aiohttp.ClientConnectorDNSError: f"the name {host} was not found",
             aiohttp.ClientConnectorCertificateError: f"the certificate of {host} is not trusted",
@@ -301,7 +330,7 @@ class Transport:
             aiohttp.ClientProxyConnectionError: "the proxy could not be reached",
             aiohttp.ClientHttpProxyError: "the proxy refused",
             aiohttp.ClientConnectorError: f"{host} could not be reached",
-            aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect} s",
+            aiohttp.ConnectionTimeoutError: f"no connection within {timeouts.connect:g} s{shared}",
             aiohttp.ServerTimeoutError: f"no answer for {timeouts.read} s",
             _PieceTimeoutError: f"no answer for {timeouts.read} s",
             TimeoutError: f"no answer within {timeouts.total} s",
@@ -323,6 +352,27 @@ class Transport:
         return f"{told} ({os.strerror(number)})"
 
 
+async def _read(
+    response: aiohttp.ClientResponse, limit: int, pieces: Deadlines, deadline: Deadline
+) -> bytes | None:
+    """Return the whole body, or None where it is longer than *limit*."""
+    content, chunks, length = response.content, [], 0
+    while not content.is_eof() and length <= limit:
+        pieces.set(deadline)
+        chunks.append(await content.read(READ_SIZE))
+        length += len(chunks[-1])
+    # The rest, which is all of a short answer, is there already.
+    chunks.append(content.read_nowait())
+    return None if length + len(chunks[-1]) > limit else b"".join(chunks)
+
+
+@cache
+def _trusting_the_system() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(("http/1.1",))
+    return context
+
+
 def _authentication(credentials: Credentials) -> dict[str, str]:
     # https://developers.vtex.com/docs/guides/authentication
     if credentials.user_token is not None:
@@ -331,32 +381,6 @@ def _authentication(credentials: Credentials) -> dict[str, str]:
         "X-VTEX-API-AppKey": credentials.app_key or "",
         "X-VTEX-API-AppToken": credentials.app_token or "",
     }
-
-
-def _echoes(secret: str) -> Iterator[str]:
-    """Yield how an answer may echo a credential, in whatever case."""
-    yield secret
-    yield quote(secret, safe="")
-    yield quote(secret, safe="/")
-    yield secret.translate(_IN_HTML)
-    yield secret.translate({**_IN_HTML, ord("'"): "&#39;"})
-    yield from _in_json(secret)
-    yield from _in_base64(secret)
-
-
-def _in_json(text: str) -> Iterator[str]:
-    plain = orjson.dumps(text).decode()[1:-1]
-    for escaped in JSON_ESCAPES:
-        written = plain.replace('\\"', "\\u0022") if '"' in escaped else plain
-        for character in escaped.replace('"', ""):
-            written = written.replace(character, f"\\u{ord(character):04x}")
-        yield written
-        yield written.replace("/", "\\/")
-
-
-def _in_base64(text: str) -> Iterator[str]:
-    yield b64encode(text.encode()).decode().rstrip("=")
-    yield urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def _is_being_cancelled() -> bool:

@@ -73,6 +73,10 @@ class Turns:
         """Whether sends have to wait until VTEX answers again."""
         return self._circuit.is_open
 
+    def rate(self, *, acts: bool) -> float:
+        """Return the pace of what changes something at VTEX, or of what only reads."""
+        return (self._pace if acts else self._read_pace).rate
+
     def check_open(self) -> None:
         """Raise `ConfigError` once the client is closing."""
         if self.is_closing:
@@ -190,7 +194,7 @@ class Turns:
             other.wait_out(now, wait if reply.status == 429 else min(wait, LONGEST_BUSY))
         if cut and self._observers:
             closed_for = max(0.0, pace.closed_until - now)
-            self._observers.tell(Throttled(rate=pace.rate, closed_for=closed_for))
+            self._observers.tell(Throttled(acts=acts, rate=pace.rate, closed_for=closed_for))
 
 
 def _check_patience(call: Call[Any], pace: Throttle, now: float, wait: float) -> None:

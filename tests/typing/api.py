@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
 from typing import assert_type
 
+import aiohttp
 import pytest
 
 from vtex_invoice_async import (
+    CallOptions,
     ClientConfig,
     Credentials,
     Doubt,
@@ -46,7 +48,9 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.events import Event, Settled, log_event
 from vtex_invoice_async.jobs import Journal, Summary, resolve, resume, run
+from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.operations import GetOrder, NotifyInvoice, StartHandling
+from vtex_invoice_async.otel import Telemetry
 from vtex_invoice_async.sandbox import Do, Fault, FaultPlan, Sandbox
 
 NOW = datetime(2026, 1, 31, 18, 25, 43, tzinfo=UTC)
@@ -101,6 +105,30 @@ async def one_by_one() -> None:
         assert_type(await client.send(StartHandling(order_id="x-01")), None)
 
 
+async def with_other_options(client: VtexInvoiceClient) -> None:
+    retry = RetryPolicy(deadline=10)
+    order_id, options = "x-01", CallOptions(timeout=Timeouts(read=5), retry=retry, observe=see)
+    assert_type(client.with_options(timeout=5, observe=[see, log_event]), VtexInvoiceClient)
+    assert_type(await client.notify_invoice(order_id, invoice, timeout=2.5), Receipt)
+    assert_type(await client.send(GetOrder(order_id=order_id), **options), Order)
+    await client.send_tracking(order_id, "DFG1", tracking, timeout=5, retry=retry)
+    await client.update_tracking_status(order_id, "DFG1", status, **options)
+    await client.get_order(order_id, retry=retry)
+    await client.start_handling(order_id, observe=see)
+    await client.notify_journaled(job, intend=write_down, **options)
+    async for outcome in client.notify_many([job], timeout=5, observe=see):
+        assert_type(outcome, Outcome)
+    await client.get_order(order_id, timeout="5")  # type: ignore[arg-type]
+    await client.get_order(order_id, timeouts=5)  # type: ignore[call-arg]
+    client.with_options(retry=3)  # type: ignore[arg-type]
+    assert_type(Timeouts().within(5), Timeouts)
+    async with aiohttp.TCPConnector(limit=200) as connector:
+        VtexInvoiceClient(client.config, connector=connector)
+    VtexInvoiceClient(client.config, connector=aiohttp.ClientSession())  # type: ignore[arg-type]
+    VtexInvoiceClient(client.config, observe=Telemetry())
+    client.with_options(observe=Telemetry(1))  # type: ignore[arg-type]
+
+
 async def many(client: VtexInvoiceClient) -> None:
     async for outcome in client.notify_many([job], concurrency=8):
         assert_type(outcome, Outcome)
@@ -124,6 +152,9 @@ async def in_jobs(client: VtexInvoiceClient) -> None:
         summary = await resolve(client, journal)
         assert_type(summary.confirmed, int)
         assert_type(summary.journal, str | None)
+        found = await journal.find("x-01", "DFG1")
+        assert_type(found, Record | None)
+        found.state.upper()  # type: ignore[union-attr]
         await run(client, [invoice], journal)  # type: ignore[list-item]
     await client.notify_journaled(job, intend=write_down)
     await client.notify_journaled(job)  # type: ignore[call-arg]

@@ -72,11 +72,7 @@ class CallOptions(AccountOptions):
         """Return *config* with what the options say."""
         timeouts = Timeouts()
         if self.timeout is not None:
-            timeouts = Timeouts(
-                connect=min(timeouts.connect, self.timeout),
-                read=min(timeouts.read, self.timeout),
-                total=self.timeout,
-            )
+            timeouts = timeouts.within(self.timeout)
         return evolve(
             config,
             max_concurrency=self.concurrency,

@@ -39,9 +39,14 @@ async def run(
     of the settle window. An Output that VTEX does not have by then is sent once more, an Input,
     which refunds a shopper, only with *resend_input*.
 
+    *client* and *journal* are open, and stay so; of one account, or it is a `JournalMismatch`.
+    The counts are those of *jobs*: `Summary.planned` is the sum of all states. A job that fails is
+    counted, and raises nothing; `journal.find` tells of it.
+
     Raises `InvalidInvoice` where a job cannot be sent or contradicts another one, and nothing was;
-    `JournalFailed` where the disk refuses a write, after which nothing more was sent. What is not
-    final then, or when it is cancelled, is for `resume`.
+    `JournalBusy` where another run of this journal goes on; `JournalFailed` where the disk refuses
+    a write, after which nothing more was sent. What is not final then, or when it is cancelled, is
+    for `resume`.
     """
     with Plan(client.config.orders_api) as plan:
         await _take_in(plan, jobs)
@@ -52,13 +57,20 @@ async def run(
 async def resume(
     client: VtexInvoiceClient, journal: Journal, *, resend_input: bool = False
 ) -> Summary:
-    """Go on with what earlier runs left: what is not confirmed, rejected or in conflict."""
+    """Go on with what earlier runs left: what is not confirmed, rejected or in conflict.
+
+    Nothing that may have been applied is sent before its order has been read to the end of the settle
+    window. Counted are those that it went on with. Raises what `run` does, of a journal.
+    """
     runner = Runner(client, journal, resend_input=resend_input)
     return _unless_failed(runner, await runner.resume())
 
 
 async def resolve(client: VtexInvoiceClient, journal: Journal) -> Summary:
-    """Read the orders of what is in doubt, or was absent, until it is known; send nothing."""
+    """Read the orders of what is in doubt, or was absent, until it is known; send nothing.
+
+    That may take as long as the settle window. Raises what `run` does, of a journal.
+    """
     runner = Runner(client, journal)
     return _unless_failed(runner, await runner.resolve())
 

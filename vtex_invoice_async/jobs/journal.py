@@ -89,7 +89,7 @@ class Journal:
     def open(cls, path: str | os.PathLike[str], config: ClientConfig) -> Self:
         """Return the journal at *path*, which is made where there is none, for a client of *config*.
 
-        It is opened, checked row by row, and closed by `async with`.
+        It is opened, checked row by row, and closed by `async with`; a folder that is missing is made.
         """
         return cls(SqliteStore(path), header_for(config))
 
@@ -326,6 +326,13 @@ class Journal:
                 if run is None or record.run == run:
                     reasons.add(record)
         return reasons.found()
+
+    async def find(self, order_id: str, invoice_number: str) -> Record | None:
+        """Return what is known of one invoice, by the ids with which it was sent; None for nothing.
+
+        `Record.state` says how it stands. The journal may be open for reading, beside a run.
+        """
+        return await self._store.read(lambda table: table.find(order_id, invoice_number))
 
     async def begun(self, order_id: str) -> frozenset[str]:
         """Return the numbers of an order's invoices that VTEX has, may have or may show."""

@@ -79,6 +79,9 @@ class Sandbox:
     one block at a time (ConfigError); one that has ended may be entered again, and goes on with
     the same account and orders, with credentials that are valid and with its own *limit*.
 
+    It listens on 127.0.0.1 alone, at *port*, or where there is room; a port that is taken is a
+    `ConfigError`. When its block ends, what is still asked of it gets half a second.
+
     *orders* is how many to generate, the same for the same *seed*, or the orders themselves.
     *latency* is added before each answer, in seconds. *roles* are those of its credentials,
     *limit* is the account's rate limit, and *faults* go wrong; what makes no sense is a
@@ -145,14 +148,14 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Where it listens: `http://127.0.0.1:PORT`; a `ConfigError` while it does not."""
         if self._runner is None:
             raise ConfigError("the sandbox is not running; use `with` or `async with`")
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
     @property
     def config(self) -> ClientConfig:
-        """Settings for a client of it."""
+        """Settings for a client of it, on the OMS paths; `attrs.evolve` makes others of them."""
         return ClientConfig.from_env(self.environ)
 
     @property
@@ -174,7 +177,7 @@ class Sandbox:
 
     @property
     def orders(self) -> list[Order]:
-        """Every order as it stands now."""
+        """Every order as it stands now, in the order in which they were made; a new list each time."""
         return self._look(lambda: self.book.orders(self._desk.now()))
 
     @property
