@@ -34,6 +34,7 @@ from vtex_invoice_async.jobs.entering import Entered, enter
 from vtex_invoice_async.jobs.header import Header, compare, header_for
 from vtex_invoice_async.jobs.job import Changes, Entry, Facts, Record, is_begun
 from vtex_invoice_async.jobs.reasons import NEEDY, Reason, Reasons
+from vtex_invoice_async.jobs.samples import Sample
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.jobs.store import Lease, RunRecord, Store, Table
 from vtex_invoice_async.outcome import State
@@ -342,6 +343,18 @@ class Journal:
     async def runs(self, most: int) -> Sequence[RunRecord]:
         """Return the last runs, the last one first."""
         return await self._store.read(lambda table: table.runs(most))
+
+    def note(self, sample: Sample) -> None:
+        """Keep what happened in a moment of a run, with what is written next; nothing waits for it."""
+        self._store.note(lambda table: table.add_sample(sample))
+
+    async def samples(self, run: int | None = None) -> AsyncIterator[Sample]:
+        """Yield what happened from moment to moment, in a run or in all; memory stays flat."""
+        after = 0
+        while found := await self._store.read(lambda table: table.samples(run, after, AT_ONCE)):  # noqa: B023
+            after = found[-1][0]
+            for _, sample in found:
+                yield sample
 
 
 def _text(now: datetime) -> str:

@@ -13,6 +13,7 @@ from attrs import define, evolve, field
 from vtex_invoice_async.errors import JournalFailed
 from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import Changes, Entry, Record, changed, digest
+from vtex_invoice_async.jobs.samples import Sample
 from vtex_invoice_async.jobs.store import Lease, Leases, RunRecord, Table, moved
 from vtex_invoice_async.outcome import State
 
@@ -28,6 +29,7 @@ class Content:
     header: Header | None = None
     records: dict[int, Record] = field(factory=dict)
     runs: dict[int, RunRecord] = field(factory=dict)
+    samples: list[Sample] = field(factory=list)
     changes: int = 0
     version: int = 0
     """How many pieces of work have made it what it is."""
@@ -35,7 +37,11 @@ class Content:
     def copy(self) -> Content:
         """Return another with the same in it, for the next piece of work."""
         return evolve(
-            self, records=dict(self.records), runs=dict(self.runs), version=self.version + 1
+            self,
+            records=dict(self.records),
+            runs=dict(self.runs),
+            samples=list(self.samples),
+            version=self.version + 1,
         )
 
 
@@ -55,6 +61,7 @@ class MemoryStore:
         self._latest = self.synced
         self._sync = sync
         self._leases = Leases()
+        self._notes: list[Callable[[Table], None]] = []
         self._failed = False
 
     async def open(self) -> None:
@@ -67,9 +74,10 @@ class MemoryStore:
         """Do *work* and sync it."""
         if self._failed:
             raise JournalFailed("the journal could not be synced before")
-        draft = self._latest.copy()
+        draft = self._draft()
         result = work(_Table(draft, self._leases))
         self._latest = draft
+        self._notes.clear()
         if self._sync is not None:
             try:
                 await self._sync()
@@ -89,11 +97,24 @@ class MemoryStore:
 
     async def read(self, work: Callable[[Table], T]) -> T:
         """Do *work*."""
+        if self._notes:
+            self._latest = self._draft()
+            self._notes.clear()
         return work(_Table(self._latest, self._leases))
 
     def soon(self, work: Callable[[Table], None]) -> None:
         """Do *work* at once."""
         work(_Table(self._latest, self._leases))
+
+    def note(self, work: Callable[[Table], None]) -> None:
+        """Do *work* with what is asked for next; it is synced with the next change."""
+        self._notes.append(work)
+
+    def _draft(self) -> Content:
+        draft = self._latest.copy()
+        for work in self._notes:
+            work(_Table(draft, self._leases))
+        return draft
 
 
 class _Table:
@@ -153,6 +174,13 @@ class _Table:
 
     def runs(self, most: int) -> Sequence[RunRecord]:
         return sorted(self._content.runs.values(), key=lambda run: -run.id)[:most]
+
+    def add_sample(self, sample: Sample) -> None:
+        self._content.samples.append(sample)
+
+    def samples(self, run: int | None, after: int, most: int) -> Sequence[tuple[int, Sample]]:
+        later = [*enumerate(self._content.samples, 1)][after:]
+        return [(at, found) for at, found in later if run in {None, found.run}][:most]
 
 
 def _planned(entry: Entry, run: int, seq: int, change: int) -> Record:

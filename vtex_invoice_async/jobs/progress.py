@@ -17,6 +17,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.jobs.entering import Entered
 from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.samples import Tally
 from vtex_invoice_async.jobs.summary import Ending, Exit, Summary, by_state, exit_code, exit_of
 from vtex_invoice_async.outcome import State
 
@@ -43,6 +44,7 @@ class Progress:
         self.in_flight = 0
         """Those of the doubtful that are only on their way."""
         self.confirmed_by_order = 0
+        self.tally = Tally()
         self.answered = False
         """Whether VTEX has answered at all."""
         self.signal: int | None = None

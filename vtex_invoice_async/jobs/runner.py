@@ -25,6 +25,7 @@ from vtex_invoice_async.jobs.job import FINAL, Entry, Record, Round, Step, next_
 from vtex_invoice_async.jobs.journal import AT_ONCE, Claim, Journal
 from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.progress import Progress
+from vtex_invoice_async.jobs.sampling import Sampler
 from vtex_invoice_async.jobs.steps import Steps
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.outcome import State
@@ -88,10 +89,11 @@ class Runner:
         self._clock = clock
         self._round = Round()
         self._began = 0.0
-        self._has_begun = False
+        self._run: int | None = None
         self._scope: int | None = None
         self._patience = client.config.retry.resolve_for
         self._steps = Steps(client, journal, self.progress, watch, self._learn)
+        self._sampler = Sampler(client, journal, self.progress)
         self._has_read = False
 
     async def send(self, plan: Plan, options: Mapping[str, Any] | None = None) -> Summary:
@@ -145,6 +147,8 @@ class Runner:
 
     async def _go_over(self) -> None:
         """Go over the invoices, and compare what that comes to with the journal."""
+        assert self._run is not None  # noqa: S101  for the type checker
+        self._sampler.begin(self._run)
         if not self._round.reads_only:
             await self._work(self._client.config.max_concurrency, State.IN_DOUBT, State.PLANNED)
             self._round = Round(
@@ -168,9 +172,8 @@ class Runner:
 
     async def _begin(self, command: str, options: Mapping[str, Any] | None) -> int:
         now = self._client.now()
-        run = await self._journal.begin(command, options or {}, now)
-        self._has_begun = True
-        return run
+        self._run = await self._journal.begin(command, options or {}, now)
+        return self._run
 
     async def _finish(self, go: Callable[[], Awaitable[None]]) -> Summary:
         """Run to the end, whatever that is, and record it."""
@@ -185,7 +188,8 @@ class Runner:
         finally:
             # Cancelled or not: what is still at work for it takes note.
             self.progress.stop(for_good=True)
-            if self._has_begun:
+            self._sampler.end()
+            if self._run is not None:
                 try:
                     await self._journal.end(counts, self._client.now())
                 except JournalError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -15,13 +15,14 @@ import orjson
 from vtex_invoice_async.errors import JournalDamaged
 from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import AT, COLUMNS, Changes, Entry, Record, changed, digest
+from vtex_invoice_async.jobs.samples import Sample
 from vtex_invoice_async.jobs.store import Leases, RunRecord
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType, OrdersApi
 
-__all__ = ["SCHEMA", "SqliteTable", "Value"]
+__all__ = ["ADDED", "SCHEMA", "SqliteTable", "Value"]
 
-Value = str | int | bytes | None
+Value = str | int | float | bytes | None
 
 SCHEMA: Final = """
 CREATE TABLE header (
@@ -67,6 +68,21 @@ CREATE TABLE invoice (
 CREATE UNIQUE INDEX invoice_key ON invoice (order_id, invoice_number);
 CREATE INDEX invoice_state ON invoice (state, seq);
 """
+"""Of the first version."""
+
+ADDED: Final[Mapping[int, str]] = {
+    2: """
+CREATE TABLE sample (
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,
+  at TEXT NOT NULL,
+  seconds REAL NOT NULL,
+  facts TEXT NOT NULL,
+  digest BLOB NOT NULL
+) STRICT;
+""",
+}
+"""What later versions added, each in one statement."""
 
 _BODY: Final = AT["body"]
 _CONTENT: Final = AT["content"]
@@ -100,8 +116,10 @@ def _update(names: tuple[str, ...]) -> str:
 class SqliteTable(Leases):
     """The records in a SQLite database, inside of one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, keeps_samples: bool = True) -> None:
         super().__init__()
+        self.keeps_samples = keeps_samples
+        """Whether it is of a version that does."""
         self._connection = connection
         self.last_seq = 0
         self.last_change = 0
@@ -110,6 +128,8 @@ class SqliteTable(Leases):
         """Read all that there is and compare it with its digests; find out how far it came."""
         self.header()
         for _ in self._each_run():
+            pass
+        for _ in self._each_sample(0):
             pass
         for row in self._connection.execute(f"{_SELECT} ORDER BY seq"):
             record = _record(row)
@@ -215,6 +235,23 @@ class SqliteTable(Leases):
         for row in self._connection.execute("SELECT * FROM run ORDER BY id DESC"):
             yield _run(_unsealed(row, f"run {row[0]}"))
 
+    def add_sample(self, sample: Sample) -> None:
+        (last,) = self._connection.execute("SELECT ifnull(max(id), 0) FROM sample").fetchone()
+        facts = orjson.dumps(sample.facts).decode()
+        values = (last + 1, sample.run, sample.at.isoformat(), float(sample.seconds), facts)
+        self._connection.execute("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?)", _sealed(values))
+
+    def samples(self, run: int | None, after: int, most: int) -> Sequence[tuple[int, Sample]]:
+        every = self._each_sample(after)
+        return list(islice((found for found in every if run in {None, found[1].run}), most))
+
+    def _each_sample(self, after: int) -> Iterator[tuple[int, Sample]]:
+        if not self.keeps_samples:
+            return
+        where = "SELECT * FROM sample WHERE id > ? ORDER BY id"
+        for row in self._connection.execute(where, (after,)):
+            yield row[0], _sample(_unsealed(row, f"sample {row[0]}"))
+
 
 def _sealed(values: Sequence[Value]) -> tuple[Value, ...]:
     """Return *values* with their digest."""
@@ -244,6 +281,11 @@ def _run(row: Sequence[Any]) -> RunRecord:
         options=orjson.loads(options),
         counts=None if counts is None else orjson.loads(counts),
     )
+
+
+def _sample(row: Sequence[Any]) -> Sample:
+    _, run, at, seconds, facts = row
+    return Sample.of(run, datetime.fromisoformat(at), seconds, orjson.loads(facts))
 
 
 def _planned(entry: Entry, run: int, seq: int, change: int) -> tuple[Value, ...]:

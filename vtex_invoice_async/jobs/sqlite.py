@@ -24,7 +24,7 @@ from vtex_invoice_async.errors import (
 )
 from vtex_invoice_async.jobs.job import Changes, Record
 from vtex_invoice_async.jobs.lock import Lock
-from vtex_invoice_async.jobs.sql import SCHEMA, SqliteTable
+from vtex_invoice_async.jobs.sql import ADDED, SCHEMA, SqliteTable
 from vtex_invoice_async.jobs.store import Lease, Table, moved
 from vtex_invoice_async.jobs.writer import Writer
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 APPLICATION: Final = 0x56494A31
 """Tells a journal from another program's database."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the schema."""
 
 PRAGMAS: Final = {
@@ -109,6 +109,10 @@ class SqliteStore:
         """Do *work* before what is asked for next."""
         self._writing().soon(work)
 
+    def note(self, work: Callable[[Table], None]) -> None:
+        """Do *work* with the next change, whose sync is its own."""
+        self._changing().note(work)
+
     def _changing(self) -> Writer:
         if self._reads_only:
             raise JournalError(f"{self.name} was opened for reading; use `Journal.open`")
@@ -147,9 +151,11 @@ class _File:
             self._number("schema_version")
             _check_mode(path)
             self._prepare()
-            self.table = SqliteTable(self.connection)
+            version = self._number("user_version")
+            self.table = SqliteTable(self.connection, keeps_samples=version > 1)
             if not reads_only:
                 self._check_all()
+                self._migrate(version)
         except BaseException as error:  # noqa: BLE001  it is raised, as what it means
             self.close()
             raise self.translated(error) from None
@@ -230,11 +236,22 @@ class _File:
             told = "its folder, as a network's, does not allow what SQLite needs; put it elsewhere"
             raise JournalError(f"{self._path} cannot be a journal: {told}")
         execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";\n"):
+        for statement in (SCHEMA + "".join(ADDED.values())).split(";\n"):
             execute(statement)
         execute(f"PRAGMA application_id = {APPLICATION}")
         execute(f"PRAGMA user_version = {VERSION}")
         execute("COMMIT")
+
+    def _migrate(self, version: int) -> None:
+        """Make what an earlier version wrote into what this one writes; all of it or nothing."""
+        if version == VERSION:
+            return
+        self.connection.execute("BEGIN IMMEDIATE")
+        for added in range(version + 1, VERSION + 1):
+            self.connection.execute(ADDED[added])
+        self.connection.execute(f"PRAGMA user_version = {VERSION}")
+        self.connection.execute("COMMIT")
+        self.table.keeps_samples = True
 
     def _number(self, pragma: str) -> int:
         (found,) = self.connection.execute(f"PRAGMA {pragma}").fetchone()

@@ -78,12 +78,17 @@ class Steps:
             ready = _ready(record, is_checked=is_checked)
             receipt = await self._client.notify_journaled(ready, intend=intents.begin)
         except (CallError, ConfigError) as error:
+            seconds = intents.seconds
             latest = await intents.latest()
+            # Others may have waited to be tried again since they were answered.
+            if isinstance(error, Rejected) and latest is not record:
+                self._progress.tally.answer(seconds)
             self._learn(error)
             return await self._failed(record, latest, error)
         except InvalidInvoice as error:
             return await self._refused_here(record, error)
         self._progress.hear()
+        self._progress.tally.answer(intents.seconds)
         return await self._confirm(await intents.latest(), receipt)
 
     def intend(self, record: Record) -> tuple[datetime, asyncio.Future[Record]]:
@@ -96,6 +101,7 @@ class Steps:
     def count_intent(self, before: Record) -> None:
         """Count an invoice that is on its way now."""
         self._progress.move(before.state, State.IN_DOUBT)
+        self._progress.tally.attempts += 1
         self._progress.in_flight += not _is_in_flight(before)
 
     def has_slept(self, asked: datetime) -> bool:
@@ -205,9 +211,18 @@ class Steps:
                 self._watch(Lost(record=record, state=state, facts=facts))
             raise
         self._progress.move(record.state, state)
-        self._progress.in_flight -= _is_in_flight(record)
+        self._count(record, state)
         self._watch(Moved(record=settled, error=error))
         return settled
+
+    def _count(self, before: Record, state: State) -> None:
+        """Count an invoice that is in *state* now; what was only on its way was no doubt yet."""
+        was_in_flight = _is_in_flight(before)
+        self._progress.in_flight -= was_in_flight
+        if state is State.IN_DOUBT:
+            self._progress.tally.doubts_opened += 1
+        elif before.state is State.IN_DOUBT and not was_in_flight:
+            self._progress.tally.doubts_settled += 1
 
     async def hold(self, record: Record, order: Iterable[Record]) -> Record:
         """Hold an invoice back, for another one of its *order* is not confirmed."""
@@ -233,7 +248,7 @@ class Steps:
 class _Intents:
     """The intents of the attempts of one call, and the invoice as the last of them left it."""
 
-    __slots__ = ("_is_written", "_record", "_steps", "_waiter", "_writing")
+    __slots__ = ("_is_written", "_record", "_steps", "_waiter", "_writing", "_written_at")
 
     def __init__(self, steps: Steps, record: Record) -> None:
         self._steps = steps
@@ -241,6 +256,12 @@ class _Intents:
         self._writing: asyncio.Future[Record] | None = None
         self._is_written = False
         self._waiter: asyncio.Future[None] | None = None
+        self._written_at = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the last of them was on disk: it may leave since."""
+        return asyncio.get_running_loop().time() - self._written_at
 
     async def latest(self) -> Record:
         """Return the invoice as it is on disk, once it is there."""
@@ -267,6 +288,7 @@ class _Intents:
     def _end(self, writing: asyncio.Future[Record]) -> None:
         """Count what was written, whoever waits for it, and tell who does."""
         self._is_written = True
+        self._written_at = writing.get_loop().time()
         if not writing.cancelled() and writing.exception() is None:
             self._steps.count_intent(self._record)
         if self._waiter is not None and not self._waiter.done():

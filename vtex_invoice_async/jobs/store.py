@@ -13,6 +13,7 @@ from attrs import frozen
 from vtex_invoice_async.errors import JournalBusy, JournalError
 from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.job import TRANSITIONS, Changes, Entry, Record
+from vtex_invoice_async.jobs.samples import Sample
 from vtex_invoice_async.outcome import State
 
 __all__ = ["Lease", "Leases", "RunRecord", "Store", "Table", "moved"]
@@ -103,6 +104,14 @@ class Table(Protocol):
         """Return the last runs, the last one first."""
         ...
 
+    def add_sample(self, sample: Sample) -> None:
+        """Keep what happened in a moment of a run."""
+        ...
+
+    def samples(self, run: int | None, after: int, most: int) -> Sequence[tuple[int, Sample]]:
+        """Return places and samples, of a run or of all, that come *after* a place."""
+        ...
+
 
 class Store(Protocol):
     """A table and its transactions."""
@@ -144,6 +153,10 @@ class Store(Protocol):
 
     def soon(self, work: Callable[[Table], None]) -> None:
         """Do *work* that changes nothing but leases before whatever is asked for next."""
+        ...
+
+    def note(self, work: Callable[[Table], None]) -> None:
+        """Do *work* in one transaction with what is asked for next; nobody hears what becomes of it."""
         ...
 
 

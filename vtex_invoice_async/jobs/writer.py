@@ -111,6 +111,11 @@ class Writer:
         """Have *work*, which changes nothing, done before what is asked for next: it wakes nobody."""
         self._asked.append(_Task(work, changes=False, is_move=False, done=None))
 
+    def note(self, work: Callable[[Table], None]) -> None:
+        """Have *work*, which changes one thing, done and synced with what is asked for next."""
+        if self._failure is None and not self._closing:
+            self._asked.append(_Task(work, changes=True, is_move=True, done=None))
+
     def _put(
         self, work: Callable[[Table], Any], *, changes: bool, is_move: bool = False
     ) -> asyncio.Future[Any]:
