@@ -179,10 +179,10 @@ def changed(path: Path, *statements: str) -> None:
 async def test_a_journal_of_a_later_version_is_refused(path: Path) -> None:
     async with opened(path):
         pass
-    changed(path, "PRAGMA user_version = 2")
+    changed(path, "PRAGMA user_version = 3")
 
     for journal in (opened(path), Journal.read(path)):
-        with pytest.raises(JournalTooNew, match=r"schema is 2\); use that one"):
+        with pytest.raises(JournalTooNew, match=r"schema is 3\); use that one"):
             await journal.__aenter__()
 
 
