@@ -220,6 +220,46 @@ def export(context: click.Context, /, **_: object) -> int:
 
 
 @main.command()
+@account_options
+@journal_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(allow_dash=True),
+    metavar="FILE",
+    help="Where it goes; `-` is standard output, which is the default.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(("html", "md", "json")),
+    help="By default what the name of FILE says, else html.",
+)
+@click.option("--run", metavar="N|all", default="all", show_default=True, help="About which run.")
+@click.pass_context
+def report(context: click.Context, /, **_: object) -> int:
+    """Tell how the runs of a journal went, and what needs a person; works beside a run.
+
+    A page has charts, and needs nothing beside it; Markdown is for a ticket, JSON for programs. Each
+    holds order ids and invoice numbers, and no customer.
+    """
+    from vtex_invoice_async.cli.report import EXTRA as NEEDED
+    from vtex_invoice_async.cli.report import ReportOptions, run_report
+
+    options = ReportOptions(**context.params)
+    if options.format != "html":
+        return run_report(options, None)
+    try:
+        from vtex_invoice_async.jobs.report.page import page
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in NEEDED:
+            raise
+        needed = "a page needs an extra: pip install 'vtex-invoice-async[report]'"
+        raise ConfigError(f"{needed}; --format md and json do not") from None
+    return run_report(options, page)
+
+
+@main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @account_options
 @pace_options

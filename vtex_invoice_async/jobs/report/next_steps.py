@@ -1,0 +1,67 @@
+"""What a person does next about a journal, as commands that can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+from vtex_invoice_async.config import url_of
+from vtex_invoice_async.jobs.header import Header
+from vtex_invoice_async.jobs.report.facts import Step
+from vtex_invoice_async.outcome import State
+
+__all__ = ["Commands", "steps"]
+
+
+@frozen
+class Commands:
+    """The commands about one journal."""
+
+    journal: str
+    header: Header
+    orders_api: str | None
+
+    def work(self, name: str) -> str:
+        """Return a command that goes on with the journal; the credentials are in the environment."""
+        account = self.header.account
+        words = ["vtex-invoice", name, "--account", account]
+        if self.orders_api is not None:
+            words += ["--orders-api", self.orders_api]
+        if not _is_usual(self.header):
+            words += ["--base-url", self.header.origin]
+        return shlex.join([*words, "--journal", self.journal])
+
+    def export(self, state: State) -> str:
+        """Return the command that writes the invoices in *state* to a file."""
+        name = "fix" if state is State.REJECTED else state.replace("_", "-")
+        words = shlex.join(["vtex-invoice", "export", "--journal", self.journal, "--state", state])
+        return f"{words} > {name}.jsonl"
+
+
+def _is_usual(header: Header) -> bool:
+    return header.origin == f"{url_of(header.account, None, None)}:443"
+
+
+def steps(counts: Mapping[State, int], commands: Commands, *, is_held: bool) -> Iterator[Step]:
+    """Yield what to do about invoices, of which there are so many in each state."""
+    if is_held:
+        return  # a run is at it
+    found = {state: counts.get(state, 0) for state in State}
+    if found[State.CONFLICT]:
+        told = "Look at the orders in conflict: they show these numbers with other contents."
+        yield Step(why=told, command=commands.export(State.CONFLICT))
+    waiting = (State.IN_DOUBT, State.ABSENT, State.NOT_SENT, State.HELD, State.PLANNED)
+    if any(found[state] for state in waiting):
+        told = "Go on: find out what is in doubt, and send what was not sent."
+        yield Step(why=told, command=commands.work("resume"))
+    if found[State.IN_DOUBT] or found[State.ABSENT]:
+        told = "Or only find out what is in doubt or absent; nothing is sent."
+        yield Step(why=told, command=commands.work("resolve"))
+    if found[State.REJECTED]:
+        told = "Correct what was rejected in the file that this writes, and send it."
+        yield Step(why=told, command=commands.export(State.REJECTED))
+        # `send FILE` takes the same options, and a file before them.
+        send = commands.work("send").replace(" send ", " send fix.jsonl ", 1)
+        yield Step(why="Then send the corrected file to the same journal.", command=send)
