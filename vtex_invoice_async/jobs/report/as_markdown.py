@@ -16,6 +16,7 @@ from vtex_invoice_async.jobs.report.words import (
     money,
     scope_of,
     share,
+    started,
     title,
     when,
 )
@@ -45,7 +46,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield f"**{_text(headline(report))}**"
     yield ""
-    yield f"{_text(header.origin)}, {header.family}, {scope_of(report)}; journal {_code(report.journal)}"
+    yield f"{_code(header.origin)} ({_text(header.family)}), {scope_of(report)}; journal {_code(report.journal)}"
     if report.holder is not None:
         yield ""
         yield f"A run holds it: {_text(report.holder)}. The figures are those of a moment."
@@ -111,7 +112,13 @@ def _runs(report: Report) -> Iterator[str]:
         ("run", "command", "began", "ended", "how", "options"),
         [
             (
-                *(run.id, run.command, run.began, run.ended, how_it_ended(run)),
+                *(
+                    run.id,
+                    run.command,
+                    started(run.began),
+                    started(run.ended or ""),
+                    how_it_ended(run),
+                ),
                 ", ".join(f"{name} {value}" for name, value in run.options.items()),
             )
             for run in report.runs

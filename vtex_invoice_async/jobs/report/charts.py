@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from io import StringIO
+from itertools import pairwise
 from operator import methodcaller
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ DARK: Final = {
 }
 """What the colours are where the page is dark."""
 
-WIDE, NARROW = (9.6, 2.5), (4.2, 2.5)
+WIDE, NARROW = (14.4, 3.1), (4.9, 2.9)
 """Inches, of 72 pixels."""
 
 SETTINGS: Final[dict[Any, Any]] = {  # matplotlib types each name
@@ -60,7 +60,21 @@ SETTINGS: Final[dict[Any, Any]] = {  # matplotlib types each name
     "path.simplify": True,
 }
 
-MOST_NAMED_RUNS: Final = 6
+SETBACKS: Final = ("throttled", "retried", "doubts_opened")
+
+UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+STEPS: Final = (
+    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800),
+    *(3_600 * hours for hours in (1, 2, 3, 6, 12, 24, 48, 120, 240, 720, 1_440)),
+)
+"""Seconds between two times that are written."""
+
+MOST_RUNS: Final = 10
+"""Whose beginnings are marked."""
+
+FEWEST: Final = 4
+"""Samples of which something is to be seen."""
 
 
 @frozen(kw_only=True)
@@ -92,9 +106,9 @@ Draw = Callable[[Axes, Sequence[Moment]], None]
 
 
 def charts(samples: Sequence[Sample]) -> Sequence[Chart]:
-    """Return the charts of a time series; none where there is none."""
+    """Return the charts of a time series, and none of what never happened or was over at once."""
     found = moments(samples)
-    if not found:
+    if len(samples) < FEWEST:
         return ()
     with mpl.rc_context(SETTINGS):
         return [
@@ -104,31 +118,40 @@ def charts(samples: Sequence[Sample]) -> Sequence[Chart]:
                 wide=_drawing(draw, found, WIDE),
                 narrow=_drawing(draw, found, NARROW),
             )
-            for title, told, draw in CHARTS
+            for title, names, told, draw in CHARTS
+            if any(getattr(sample, name) for sample in samples for name in names)
         ]
 
 
 def _drawing(draw: Draw, found: Sequence[Moment], size: tuple[float, float]) -> Drawing:
-    figure = Figure(figsize=size, layout="constrained")
-    figure.patch.set_visible(False)
+    width, height = size
+    figure = Figure(figsize=size)
     FigureCanvasSVG(figure)
+    figure.patch.set_visible(False)
+    # The same for each, so that one moment stands at one place in all of them.
+    figure.subplots_adjust(
+        left=0.78 / width, right=1 - 0.12 / width, bottom=0.34 / height, top=1 - 0.42 / height
+    )
     axes = figure.add_subplot()
     axes.patch.set_visible(False)
     axes.grid(visible=False, axis="x")
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.tick_params(length=0)
-    with _time_axis(axes, found, is_narrow=size is NARROW):
-        draw(axes, found)
-    handles, _ = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            loc="outside upper left",
-            ncols=len(handles),
-            handlelength=1.4,
-            borderpad=0,
-            columnspacing=1.2,
-        )
+    axes.tick_params(which="both", length=0, pad=6)
+    draw(axes, found)
+    _draw_time(axes, found, is_narrow=size is NARROW)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0, 1),
+        ncols=len(handles),
+        handlelength=1.3,
+        borderaxespad=0.2,
+        borderpad=0,
+        columnspacing=1.4,
+    )
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return Drawing(light=_tidy(text.getvalue()))
@@ -141,41 +164,31 @@ def _tidy(svg: str) -> str:
     return svg[svg.index("<svg") :]
 
 
-@contextmanager
-def _time_axis(axes: Axes, found: Sequence[Moment], *, is_narrow: bool) -> Iterator[None]:
-    """Set up the axis of time before something is drawn along it, and keep to it after."""
+def _draw_time(axes: Axes, found: Sequence[Moment], *, is_narrow: bool) -> None:
+    """Draw the axis of time, and where another run begins."""
     end = max(found[-1].ends, 1e-3)
-    scale, unit = next(
-        (s, u) for s, u in ((3600, "h"), (60, "min"), (1, "s")) if end > 2 * s or s == 1
-    )
-    yield
     axes.set_xlim(0, end)
-    axes.xaxis.set_major_locator(MaxNLocator(4 if is_narrow else 8, steps=[1, 2, 5, 10]))
-    steps = [s * scale for s in _nice(end / scale, 4 if is_narrow else 8)]
-    axes.set_xticks(steps, [f"{s / scale:g} {unit}" for s in steps])
-    starts = [m for n, m in enumerate(found) if n and found[n - 1].run != m.run]
-    if not starts or len(starts) >= MOST_NAMED_RUNS * 2:
+    least = end / (4 if is_narrow else 10)
+    step = next((found for found in STEPS if found >= least), least)
+    scale, unit = next((scale, unit) for scale, unit in UNITS if step >= scale or scale == 1)
+    ticks = [step * n for n in range(int(end / step) + 1)]
+    axes.set_xticks(ticks, [f"{tick / scale:,.4g} {unit}" for tick in ticks])
+    starts = [m for before, m in pairwise(found) if before.run != m.run]
+    if not 0 < len(starts) <= MOST_RUNS:
         return
     for start in starts:
         axes.axvline(start.begins, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-    if len(starts) < MOST_NAMED_RUNS and not is_narrow:
-        for start in (found[0], *starts):
+        if start.begins < 0.92 * end and len(starts) < 4:
             axes.annotate(
                 f"run {start.run}",
                 (start.begins, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(3, -2),
+                xytext=(4, 2),
                 textcoords="offset points",
-                va="top",
+                va="bottom",
                 fontsize=9,
                 color=FAINT,
             )
-
-
-def _nice(end: float, most: int) -> Sequence[float]:
-    """Return round numbers from 0 to *end*, about so many."""
-    found = MaxNLocator(most, steps=[1, 2, 3, 5, 10]).tick_values(0, end)
-    return [float(value) for value in found if 0 <= value <= end]
 
 
 def _steps(found: Sequence[Moment], value: Callable[[Moment], float]) -> tuple[Any, Any]:
@@ -185,7 +198,8 @@ def _steps(found: Sequence[Moment], value: Callable[[Moment], float]) -> tuple[A
 
 
 def _line(axes: Axes, steps: tuple[Any, Any], colour: str, width: float, label: str) -> None:
-    axes.stairs(*steps, color=colour, linewidth=width, baseline=None, label=label)
+    """Draw a line over what was drawn before it, or, where that is wider, under it."""
+    axes.stairs(*steps, color=colour, linewidth=width, zorder=2 + width, baseline=None, label=label)
 
 
 def _draw_pace(axes: Axes, found: Sequence[Moment]) -> None:
@@ -193,21 +207,26 @@ def _draw_pace(axes: Axes, found: Sequence[Moment]) -> None:
     axes.stairs(*confirmed, fill=True, color=BLUE, alpha=0.22)
     _line(axes, confirmed, BLUE, 1.4, "confirmed a second")
     attempts = [moment.per_second("attempts") for moment in found]
-    allowed = _steps(found, lambda m: math.nan if m.sample is None else m.sample.rate)
-    limits = _steps(found, lambda m: (m.sample.limit if m.sample else None) or math.nan)
     top = max(*confirmed[0], *attempts, 1e-9)
-    near = [limit for limit in limits[0] if limit <= 3 * top]
+    # One that is far above what was sent would make that a line on the floor.
+    limits = _steps(found, lambda moment: _limit(moment, 3 * top))
+    near = [limit for limit in limits[0] if not math.isnan(limit)]
     if near:
         top = max(top, *near)
-        _line(axes, limits, GREEN, 1.4, "limit found")
-    if any(rate <= 1.5 * top for rate in allowed[0]):
-        _line(axes, allowed, AMBER, 1.1, "allowed")
+        _line(axes, limits, GREEN, 1.4, "limit found, or given")
     axes.set_ylim(0, 1.15 * top)
+
+
+def _limit(moment: Moment, most: float) -> float:
+    """Return what a client let itself send in a second, unless that is far above what it sent."""
+    sample = moment.sample
+    rate = math.inf if sample is None else sample.limit or sample.rate
+    return rate if rate <= most else math.nan
 
 
 def _draw_latency(axes: Axes, found: Sequence[Moment]) -> None:
     seen: list[float] = []
-    for share, colour, width in ((0.99, RED, 1.0), (0.95, AMBER, 1.1), (0.5, BLUE, 1.5)):
+    for share, colour, width in ((0.5, BLUE, 1.5), (0.95, AMBER, 1.1), (0.99, RED, 1.0)):
         steps = _steps(found, partial(_percentile, share=share))
         seen += [value for value in steps[0] if not math.isnan(value)]
         _line(axes, steps, colour, width, f"p{100 * share:.0f}")
@@ -227,13 +246,9 @@ def _percentile(moment: Moment, share: float) -> float:
     return math.nan if found is None else found
 
 
-def _draw_trouble(axes: Axes, found: Sequence[Moment]) -> None:
-    kinds = (
-        ("throttled", "429", AMBER),
-        ("retried", "retried", BLUE),
-        ("doubts_opened", "doubts", RED),
-    )
+def _draw_setbacks(axes: Axes, found: Sequence[Moment]) -> None:
     top = 0.0
+    kinds = zip(SETBACKS, ("429", "retried", "doubts"), (AMBER, BLUE, RED), strict=True)
     for name, label, colour in kinds:
         steps = _steps(found, methodcaller("per_second", name))
         top = max(top, *steps[0])
@@ -271,10 +286,10 @@ def _tell_latency(found: Sequence[Moment]) -> str:
     return f"How long answers took: half of them in {told}, from moment to moment."
 
 
-def _tell_trouble(found: Sequence[Moment]) -> str:
+def _tell_setbacks(found: Sequence[Moment]) -> str:
     sums = {
         name: sum(getattr(m.sample, name) for m in found if m.sample is not None)
-        for name in ("throttled", "retried", "doubts_opened")
+        for name in SETBACKS
     }
     return (
         f"Over time: {sums['throttled']:,} answers 429, {sums['retried']:,} attempts retried, "
@@ -289,8 +304,9 @@ def _tell_open(found: Sequence[Moment]) -> str:
 
 
 CHARTS: Final = (
-    ("Confirmed a second", _tell_pace, _draw_pace),
-    ("Time until an answer", _tell_latency, _draw_latency),
-    ("Setbacks a second", _tell_trouble, _draw_trouble),
-    ("Open at a time", _tell_open, _draw_open),
+    ("Confirmed a second", ("confirmed", "attempts"), _tell_pace, _draw_pace),
+    ("Time until an answer", ("attempts",), _tell_latency, _draw_latency),
+    ("Setbacks a second", SETBACKS, _tell_setbacks, _draw_setbacks),
+    ("In flight and in doubt", ("in_flight", "in_doubt"), _tell_open, _draw_open),
 )
+"""Of each: its title, what has to have happened for it, what is said of it, and how it is drawn."""

@@ -106,6 +106,9 @@ class Report:
     total: Sample | None
     """What happened in all of these runs; None where there are no samples of them."""
 
+    worked: float
+    """Seconds of which there are samples: those in which something happened."""
+
     series: tuple[Sample, ...]
     """What happened over time, in their order."""
 
@@ -127,8 +130,3 @@ class Report:
     def confirmed(self) -> int:
         """How many of them VTEX has."""
         return self.counts.get(State.CONFIRMED, 0)
-
-    @property
-    def worked(self) -> float:
-        """Seconds of which there are samples."""
-        return sum(sample.seconds for sample in self.series)

@@ -20,13 +20,15 @@ from vtex_invoice_async.outcome import State
 
 __all__ = ["gather"]
 
-MOST_ROWS: Final = 100
+MOST_ROWS: Final = 50
 """Invoices that a table lists; the others are counted."""
 
 MOST_RUNS: Final = 20
 MOST_REASONS: Final = 40
 LONGEST: Final = 500
 """Characters of one text."""
+
+LONGEST_CODE: Final = 80
 
 NEEDY: Final = (State.CONFLICT, State.IN_DOUBT, State.ABSENT, State.HELD, State.REJECTED)
 """The states that a person has to look at, the most urgent first."""
@@ -50,7 +52,7 @@ async def gather(journal: Journal, *, run: int | None = None, holder: str | None
     counts = await journal.counts(scope)
     reasons = tuple(_plain_reason(found) for found in await journal.reasons(scope))
     commands = Commands(name, journal.header, await _dialect(journal))
-    series, total = await _series(journal, shown)
+    series, total, worked = await _series(journal, shown)
     return Report(
         journal=printable(name, LONGEST),
         header=journal.header,
@@ -60,6 +62,7 @@ async def gather(journal: Journal, *, run: int | None = None, holder: str | None
         runs=tuple(_run(found, is_held=holder is not None and found is last[0]) for found in shown),
         earlier_runs=shown[-1].id - 1 if shown and run is None else 0,
         total=total,
+        worked=worked,
         series=tuple(series),
         reasons=reasons[:MOST_REASONS],
         more_reasons=max(0, len(reasons) - MOST_REASONS),
@@ -89,16 +92,18 @@ async def _dialect(journal: Journal) -> str | None:
 
 async def _series(
     journal: Journal, runs: Sequence[RunRecord]
-) -> tuple[Sequence[Sample], Sample | None]:
-    """Return the samples of *runs* over time, and all of them as one."""
+) -> tuple[Sequence[Sample], Sample | None, float]:
+    """Return the samples of *runs* over time, all of them as one, and how long they were."""
     wanted = {found.id for found in runs}
     series = Series()
     total: Sample | None = None
+    worked = 0.0
     async for sample in journal.samples(next(iter(wanted)) if len(wanted) == 1 else None):
         if sample.run in wanted:
             series.add(sample)
+            worked += sample.seconds
             total = sample if total is None else total.then(sample)
-    return series.found, total
+    return series.found, total, worked
 
 
 def _run(found: RunRecord, *, is_held: bool) -> RunFacts:
@@ -133,8 +138,8 @@ def _plain(text: str) -> str:
     return printable(text, LONGEST)
 
 
-def _text(text: str | None) -> str | None:
-    return None if text is None else _plain(text)
+def _text(text: str | None, limit: int = LONGEST) -> str | None:
+    return None if text is None else printable(text, limit)
 
 
 def _plain_reason(reason: Reason) -> Reason:
@@ -146,7 +151,9 @@ def _plain_reason(reason: Reason) -> Reason:
         )
         for place in reason.first
     )
-    return evolve(reason, code=_text(reason.code), message=_text(reason.message), first=first)
+    return evolve(
+        reason, code=_text(reason.code, LONGEST_CODE), message=_text(reason.message), first=first
+    )
 
 
 async def _needy(
@@ -170,7 +177,7 @@ def _row(record: Record) -> Row:
         since=record.since,
         attempts=record.attempts,
         status=record.status,
-        code=_text(record.code),
+        code=_text(record.code, LONGEST_CODE),
         message=_text(record.message),
         line=record.line,
     )

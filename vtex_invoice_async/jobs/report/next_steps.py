@@ -30,7 +30,7 @@ class Commands:
         if self.orders_api is not None:
             words += ["--orders-api", self.orders_api]
         if not _is_usual(self.header):
-            words += ["--base-url", self.header.origin]
+            words += ["--base-url", self.header.origin.removesuffix(":443")]
         return shlex.join([*words, "--journal", self.journal])
 
     def export(self, state: State) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -10,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vtex_invoice_async.jobs.report import words
 from vtex_invoice_async.jobs.report.charts import Chart, charts
@@ -48,6 +49,7 @@ def page(report: Report) -> str:
         "when": words.when,
         "share": words.share,
         "data": _data,
+        "prose": _prose,
     }
     template = environment.from_string(_read("page.html"))
     return template.render(
@@ -71,6 +73,11 @@ def _charts(report: Report) -> Sequence[Chart]:
 def _data(drawing: str) -> str:
     """Return an SVG as an address that holds all of it."""
     return f"data:image/svg+xml;base64,{b64encode(drawing.encode()).decode()}"
+
+
+def _prose(text: str) -> Markup:
+    """Return a text of ours, with what stands between backticks as code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped
 
 
 def _bar(counts: Mapping[State, int]) -> Sequence[_Part]:

@@ -19,35 +19,40 @@ BREAK: Final = 0.25
 
 
 class Series:
-    """The samples of some runs, in their order; of each run one is left at least."""
+    """The samples of some runs, in their order; of each run one is left at least.
+
+    As it grows, all of its points become longer: none says less of its time than another.
+    """
 
     def __init__(self, most: int = MOST_POINTS) -> None:
         self._most = most
+        self._length = 0.0
+        """Seconds that a point may last, if it is not one sample."""
         self._found: list[Sample] = []
 
     def add(self, sample: Sample) -> None:
         """Add the next one."""
+        self._put(sample)
+        runs = len({found.run for found in self._found})
+        while len(self._found) > max(self._most, runs):
+            self._length = 2 * max(self._length, min(found.seconds for found in self._found), 0.5)
+            points, self._found = self._found, []
+            for point in points:
+                self._put(point)
+
+    def _put(self, sample: Sample) -> None:
+        last = self._found[-1] if self._found else None
+        if last is not None and last.run == sample.run:
+            both = last.then(sample)
+            if both.seconds <= self._length:
+                self._found[-1] = both
+                return
         self._found.append(sample)
-        if len(self._found) > self._most:
-            self._found = _halved(self._found)
 
     @property
     def found(self) -> Sequence[Sample]:
         """What they come to."""
         return self._found
-
-
-def _halved(samples: Sequence[Sample]) -> list[Sample]:
-    found: list[Sample] = []
-    is_single = False
-    for sample in samples:
-        if is_single and found[-1].run == sample.run:
-            found[-1] = found[-1].then(sample)
-            is_single = False
-        else:
-            found.append(sample)
-            is_single = True
-    return found
 
 
 @frozen(kw_only=True)

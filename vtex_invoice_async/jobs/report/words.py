@@ -18,7 +18,9 @@ __all__ = [
     "how_it_ended",
     "money",
     "scope_of",
+    "sentence",
     "share",
+    "started",
     "title",
     "when",
 ]
@@ -46,6 +48,12 @@ NEEDING: Final = (State.CONFLICT, State.IN_DOUBT, State.ABSENT, State.HELD, Stat
 def title(state: State) -> str:
     """Return what a state is called."""
     return "Never begun" if state is State.PLANNED else state.replace("_", " ").capitalize()
+
+
+def sentence(state: State) -> str:
+    """Return what a state means, as a sentence."""
+    meaning = MEANINGS[state]
+    return f"{meaning[0].upper()}{meaning[1:]}."
 
 
 def money(cents: int) -> str:
@@ -110,17 +118,29 @@ def figures(report: Report) -> list[tuple[str, str]]:
     total = report.total
     if total is None:
         return []
-    latency = [(f"p{n}", duration(total.latency.percentile(n / 100))) for n in (50, 95, 99)]
     worked = report.worked
+    latency = [
+        (f"{name} answered within", duration(total.latency.percentile(share)))
+        for name, share in (("half", 0.5), ("95%", 0.95), ("99%", 0.99))
+        if total.latency.counts
+    ]
+    counted = [
+        ("attempts", total.attempts),
+        ("found on their orders", total.confirmed_by_order),
+        ("answers 429", total.throttled),
+        ("attempts retried", total.retried),
+        ("doubts", total.doubts_opened),
+        ("doubts settled", total.doubts_settled),
+    ]
     return [
         ("confirmed a second", f"{total.confirmed / worked:,.1f}" if worked else "-"),
-        *[(f"{name} until an answer", told) for name, told in latency],
-        ("attempts", f"{total.attempts:,}"),
-        ("retried", f"{total.retried:,}"),
-        ("answered 429", f"{total.throttled:,}"),
-        ("doubts", f"{total.doubts_opened:,}"),
-        ("doubts settled", f"{total.doubts_settled:,}"),
-        ("found on their orders", f"{total.confirmed_by_order:,}"),
+        *latency,
         ("at work", duration(worked)),
-        ("limit found", "-" if total.limit is None else f"{total.limit:,.1f} a second"),
+        *[("limit found", f"{limit:,.1f} a second") for limit in [total.limit] if limit],
+        *[(name, f"{count:,}") for name, count in counted if count],
     ]
+
+
+def started(text: str) -> str:
+    """Return a time of a run's, which is kept as text, without its zone: it is UTC."""
+    return text.removesuffix("+00:00").replace("T", " ")
