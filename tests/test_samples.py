@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.journals import HEADER, NOW, make_entries, make_entry, opened, records_of
+from tests.reports import changed, made_by_version_1
 from vtex_invoice_async.errors import JournalDamaged, JournalError
 from vtex_invoice_async.jobs.journal import AT_ONCE, Journal
 from vtex_invoice_async.jobs.memory import MemoryStore
@@ -35,17 +36,6 @@ def latency_of(answers: Sequence[float]) -> Latency:
 def make_sample(**changes: Any) -> Sample:
     sound: dict[str, Any] = {"run": 1, "at": NOW, "seconds": 1.0, "attempts": 3, "confirmed": 2}
     return Sample(**{**sound, **changes})
-
-
-def changed(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-
-
-def made_by_version_1(path: Path) -> None:
-    changed(path, "DROP TABLE sample", "PRAGMA user_version = 1")
 
 
 def version_of(path: Path) -> int:

@@ -42,7 +42,10 @@ from vtex_invoice_async.jobs.nfe_folders import Found
 from vtex_invoice_async.jobs.order_ids import Named
 from vtex_invoice_async.jobs.plan import Asked
 from vtex_invoice_async.jobs.reasons import Reason
+from vtex_invoice_async.jobs.report.facts import Needy, Report, RunFacts, Step
+from vtex_invoice_async.jobs.report.facts import Row as ReportRow
 from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
+from vtex_invoice_async.jobs.samples import Sample
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.operations import NotifyReady
 from vtex_invoice_async.sandbox import server
@@ -72,6 +75,7 @@ PRINTED: Final[tuple[type, ...]] = (
     *(outcome.Outcome, outcome.InvoiceJob, Summary, Entry, Record, RowProblem, Doubt, Problem),
     *(Asked, Row, BadRow, Group, Note, Content, Document, Found, Markup, Named),
     *(NotifyReady, Pace, Reason, Finding, Known),
+    *(Sample, Report, RunFacts, Needy, ReportRow, Step),
     *(messages.Request, messages.Reply, messages.NoReply, ClientConfig, Credentials),
     *(models.Invoice, models.InvoiceItem, models.Receipt, models.Order, models.Package),
 )

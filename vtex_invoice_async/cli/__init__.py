@@ -244,9 +244,10 @@ def report(context: click.Context, /, **_: object) -> int:
     holds order ids and invoice numbers, and no customer.
     """
     from vtex_invoice_async.cli.report import EXTRA as NEEDED
-    from vtex_invoice_async.cli.report import ReportOptions, run_report
+    from vtex_invoice_async.cli.report import ReportOptions, check_asked, run_report
 
     options = ReportOptions(**context.params)
+    check_asked(options)
     if options.format != "html":
         return run_report(options, None)
     try:

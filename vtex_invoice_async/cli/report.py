@@ -26,7 +26,7 @@ from vtex_invoice_async.jobs.report.gather import gather
 from vtex_invoice_async.jobs.sqlite import lock_of
 from vtex_invoice_async.jobs.summary import Exit
 
-__all__ = ["EXTRA", "ReportOptions", "run_report"]
+__all__ = ["EXTRA", "ReportOptions", "check_asked", "run_report"]
 
 EXTRA: Final = ("jinja2", "markupsafe", "matplotlib")
 """What the `report` extra brings."""
@@ -65,21 +65,22 @@ class ReportOptions(JournalOptions):
         return int(self.run)
 
 
-def run_report(options: ReportOptions, page: Write | None) -> int:
-    """Write the report where the options say; return the exit code. *page* writes a page."""
-    write = page or {"md": as_markdown, "json": as_json}[options.format]
-    if (
-        options.output is None
-        and page is not None
-        and sys.stdout is not None
-        and sys.stdout.isatty()
-    ):
+def check_asked(options: ReportOptions) -> None:
+    """Raise a usage error where what is asked for makes no sense, before anything is loaded for it."""
+    _ = options.number
+    to_terminal = options.output is None and sys.stdout is not None and sys.stdout.isatty()
+    # Into a pipe it goes, as whoever writes `> report.html` expects.
+    if options.format == "html" and to_terminal:
         raise ConfigError(
             "a page is nothing to read in a terminal: give it a file with -o report.html, "
             "or --format md"
         )
-    number = options.number
-    content = write(asyncio.run(_gathered(options.path, number))).encode()
+
+
+def run_report(options: ReportOptions, page: Write | None) -> int:
+    """Write the report where the options say; return the exit code. *page* writes a page."""
+    write = page or {"md": as_markdown, "json": as_json}[options.format]
+    content = write(asyncio.run(_gathered(options.path, options.number))).encode()
     try:
         if options.file is None:
             with stdout() as file:
