@@ -16,6 +16,7 @@ from vtex_invoice_async import ClientConfig, RetryPolicy, Timeouts, VtexInvoiceC
 from vtex_invoice_async.jobs import Journal, Summary
 from vtex_invoice_async.jobs import run as run_jobs
 from vtex_invoice_async.jobs.header import header_for
+from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.samples import HAPPENED, Sample
 from vtex_invoice_async.jobs.sampling import AS_OFTEN
 from vtex_invoice_async.jobs.sqlite import SqliteStore
@@ -120,6 +121,36 @@ def test_a_run_that_was_cancelled_leaves_what_it_had_done() -> None:
     samples = play(cut, orders=100, limit=Limit(per_second=20, burst=20))
 
     assert 15 < total(samples)["confirmed"] < 60
+
+
+def test_a_run_whose_client_was_closed_has_none_and_ends_as_ever() -> None:
+    async def act(stage: Stage) -> Told:
+        await stage.client.aclose()
+        async with stage.journal as journal:
+            runner = Runner(stage.client, journal)
+            runner.stop("enough")
+            summary = await runner.resume()
+        assert runner.failure is None
+        return summary, await samples_of(stage)
+
+    summary, samples = play(act)
+
+    assert (summary.exit_code, samples) == (0, [])
+
+
+def test_a_client_that_is_closed_amid_a_run_has_a_last_sample() -> None:
+    async def act(stage: Stage) -> Told:
+        sending = asyncio.ensure_future(stage.send())
+        await asyncio.sleep(2.5)
+        assert stage.runner is not None
+        stage.runner.stop("enough")
+        await stage.client.aclose()
+        return await sending, await samples_of(stage)
+
+    summary, samples = play(act, orders=100, limit=Limit(per_second=20, burst=20))
+
+    assert 0 < summary.confirmed < 100
+    assert total(samples)["confirmed"] == summary.confirmed
 
 
 def test_each_run_has_samples_of_its_own() -> None:

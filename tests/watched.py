@@ -45,7 +45,6 @@ from vtex_invoice_async.jobs.reasons import Reason
 from vtex_invoice_async.jobs.report.facts import Needy, Report, RunFacts, Step
 from vtex_invoice_async.jobs.report.facts import Row as ReportRow
 from vtex_invoice_async.jobs.rows import BadRow, Row, RowProblem
-from vtex_invoice_async.jobs.samples import Sample
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.operations import NotifyReady
 from vtex_invoice_async.sandbox import server
@@ -75,7 +74,7 @@ PRINTED: Final[tuple[type, ...]] = (
     *(outcome.Outcome, outcome.InvoiceJob, Summary, Entry, Record, RowProblem, Doubt, Problem),
     *(Asked, Row, BadRow, Group, Note, Content, Document, Found, Markup, Named),
     *(NotifyReady, Pace, Reason, Finding, Known),
-    *(Sample, Report, RunFacts, Needy, ReportRow, Step),
+    *(Report, RunFacts, Needy, ReportRow, Step),
     *(messages.Request, messages.Reply, messages.NoReply, ClientConfig, Credentials),
     *(models.Invoice, models.InvoiceItem, models.Receipt, models.Order, models.Package),
 )

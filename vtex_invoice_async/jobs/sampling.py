@@ -45,9 +45,12 @@ class Sampler:
         self._pace: Pace | None = None
 
     def begin(self, run: int) -> None:
-        """Begin with how it stands now."""
+        """Begin with how it stands now; a run whose client is closed already does nothing."""
+        pace = self._pace_now()
+        if pace is None:
+            return
         self._run = run
-        self._before = self._counted(self._pace_now())
+        self._before = self._counted(pace)
         self._progress.tally = Tally()
         self._since = asyncio.get_running_loop().time()
         self._wait()
@@ -69,6 +72,7 @@ class Sampler:
     def _take(self) -> None:
         began, self._since = self._since, asyncio.get_running_loop().time()
         pace = self._pace_now()
+        assert pace is not None  # noqa: S101  for the type checker; it has begun
         before, self._before = self._before, self._counted(pace)
         tally, self._progress.tally = self._progress.tally, Tally()
         found = {name: count - before.get(name, 0) for name, count in self._before.items()}
@@ -94,13 +98,10 @@ class Sampler:
         if self._taken % AS_OFTEN == 0:
             self._interval *= 2
 
-    def _pace_now(self) -> Pace:
-        """Return the client's pace: the last one, where the run has closed it."""
-        try:
+    def _pace_now(self) -> Pace | None:
+        """Return the client's pace: the last one, where it was closed since."""
+        with suppress(ConfigError):
             self._pace = self._client.pace()
-        except ConfigError:
-            if self._pace is None:
-                raise
         return self._pace
 
     def _counted(self, pace: Pace) -> dict[str, int]:

@@ -30,11 +30,14 @@ class Series:
         """Seconds that a point may last, if it is not one sample."""
         self._found: list[Sample] = []
 
+    @property
+    def _runs(self) -> int:
+        return len({sample.run for sample in self._found})
+
     def add(self, sample: Sample) -> None:
         """Add the next one."""
         self._put(sample)
-        runs = len({found.run for found in self._found})
-        while len(self._found) > max(self._most, runs):
+        while len(self._found) > self._most and len(self._found) > self._runs:
             self._length = 2 * max(self._length, min(found.seconds for found in self._found), 0.5)
             points, self._found = self._found, []
             for point in points:
