@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.journals import HEADER, NOW, make_entries, opened
+from tests.journals import HEADER, NOW, brought_to, make_entries, make_entry, opened
 from tests.reports import HOSTILE, MANY, made_by_version_1, make_journal, report_of, samples
 from tests.runs import Stage, play
 from vtex_invoice_async.cli import main
@@ -21,6 +22,7 @@ from vtex_invoice_async.jobs.report.as_json import as_json
 from vtex_invoice_async.jobs.report.as_markdown import as_markdown
 from vtex_invoice_async.jobs.report.facts import Report
 from vtex_invoice_async.jobs.report.gather import MOST_ROWS, gather
+from vtex_invoice_async.jobs.report.page import page
 from vtex_invoice_async.jobs.report.series import MOST_POINTS, Series, moments
 from vtex_invoice_async.jobs.report.words import duration, headline, money, share
 from vtex_invoice_async.jobs.samples import HAPPENED
@@ -123,6 +125,9 @@ async def test_a_report_of_one_run_is_of_its_file(tmp_path: Path) -> None:
     async with opened(path) as journal:
         second = await journal.begin("send", {}, NOW)
         await journal.enter(make_entries(3, first=100), second)
+        async for record in journal.records({State.PLANNED}):
+            if record.run == second:
+                await brought_to(journal, record, State.REJECTED)
         await journal.end({"planned": 3}, NOW)
 
     first, last = await report_of(path, 1), await report_of(path, 2)
@@ -131,7 +136,11 @@ async def test_a_report_of_one_run_is_of_its_file(tmp_path: Path) -> None:
     assert [run.id for run in first.runs] == [1]
     assert first.total is not None
     assert last.total is None
-    assert not last.needy
+    (needy,) = last.needy
+    assert [row.order_id for row in needy.rows] == ["100-01", "101-01", "102-01"]
+    assert {row.order_id for needy in first.needy for row in needy.rows} <= {
+        f"{n}-01" for n in range(1, 9)
+    }
     with pytest.raises(ConfigError, match=r"has no run 3; it has those from 1 to 2$"):
         await report_of(path, 3)
 
@@ -189,20 +198,43 @@ async def test_nothing_in_a_markdown_table_breaks_its_rows(tmp_path: Path) -> No
 
     assert "alert(1)" in told
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", told)
-    rows = [line for line in told.splitlines() if line.startswith("|")]
-    assert len(rows) > 20
-    columns = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
-    tables = re.split(r"\n\n", told)
-    for table in tables:
-        if table.startswith("|"):
-            assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
-    assert set(columns) <= {3, 5, 7, 10}
+    assert check_tables(told) > 20
     for markup in (r"(?<!\\)<", r"(?<!\\)\[", r"://", r"@you", r"^# h"):
         assert not re.search(markup, re.sub(r"`[^`]*`", "", _without_escapes(told)), re.MULTILINE)
 
 
+def check_tables(told: str) -> int:
+    """Assert that all rows of a table have as many cells; return how many rows there are."""
+    count = 0
+    for table in told.split("\n\n"):
+        if table.startswith("|"):
+            cells = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
+            assert len(set(cells)) == 1
+            count += len(cells)
+    return count
+
+
 def _without_escapes(text: str) -> str:
     return re.sub(r"\\.", "", text)
+
+
+async def test_names_that_no_client_would_send_are_on_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with opened(path) as journal:
+        run = await journal.begin(HOSTILE, {"rate": HOSTILE, HOSTILE: 1}, NOW)
+        entry = evolve(make_entry(), order_id=HOSTILE, invoice_number=HOSTILE)
+        await journal.enter([entry], run)
+        async for record in journal.records():
+            await brought_to(journal, record, State.CONFLICT)
+        await journal.end({HOSTILE: 1, "exit_code": HOSTILE}, NOW)
+
+    report = await report_of(path)
+
+    told = as_markdown(report)
+    assert told.count("alert") > 5
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", told + page(report))
+    assert "<script" not in page(report)
+    check_tables(told)
 
 
 async def test_hostile_words_stay_words_in_json(tmp_path: Path) -> None:

@@ -194,9 +194,15 @@ async def test_a_sample_waits_for_no_sync_of_its_own(tmp_path: Path, sandbox: Sa
         Journal(store, header_for(config)) as journal,
     ):
         await run_jobs(client, [job_for(order) for order in sandbox.orders[:3]], journal)
+        samples = [sample async for sample in journal.samples()] * 50
         before = Counted.begun
-        for sample in [sample async for sample in journal.samples()] * 50:
+        for sample in samples:
             journal.note(sample)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        # It was not even handed to the thread.
+        assert store._writer is not None
+        assert len(store._writer._asked) == len(samples) > 0
         assert Counted.begun == before
         await journal.counts()
         assert Counted.begun == before + 1
