@@ -15,6 +15,7 @@ from vtex_invoice_async.cli.options import (
     journal_option,
     order_id_option,
     pace_options,
+    report_options,
     resend_option,
     source_options,
     states,
@@ -222,20 +223,7 @@ def export(context: click.Context, /, **_: object) -> int:
 @main.command()
 @account_options
 @journal_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(allow_dash=True),
-    metavar="FILE",
-    help="Where it goes; `-` is standard output, which is the default.",
-)
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(("html", "md", "json")),
-    help="By default what the name of FILE says, else html.",
-)
-@click.option("--run", metavar="N|all", default="all", show_default=True, help="About which run.")
+@report_options
 @click.pass_context
 def report(context: click.Context, /, **_: object) -> int:
     """Tell how the runs of a journal went, and what needs a person; works beside a run.

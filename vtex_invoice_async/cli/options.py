@@ -18,6 +18,7 @@ __all__ = [
     "journal_option",
     "order_id_option",
     "pace_options",
+    "report_options",
     "resend_option",
     "source_options",
     "states",
@@ -92,6 +93,28 @@ def journal_option(command: F) -> F:
     """Add the option that chooses a journal."""
     told = "Where the journal is; by default, that of the account in $XDG_STATE_HOME/vtex-invoice."
     return click.option("--journal", type=click.Path(dir_okay=False), help=told)(command)
+
+
+def report_options(command: F) -> F:
+    """Add what says where a report goes, how it is written, and what it is about."""
+    for option in (
+        click.option("--run", metavar="N|all", default="all", show_default=True, help="Which run."),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(("html", "md", "json")),
+            help="By default what the name of FILE says, else html.",
+        ),
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(allow_dash=True),
+            metavar="FILE",
+            help="Where it goes; `-` is standard output, which is the default.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def resend_option(command: F) -> F:
