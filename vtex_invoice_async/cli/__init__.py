@@ -253,12 +253,20 @@ def report(context: click.Context, /, **_: object) -> int:
 @account_options
 @pace_options
 @click.option("--skip-invalid", is_flag=True, help="Send the sound rows of a file with bad ones.")
+@click.option(
+    "--failed",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write the rows that fail to FILE, and not to stdout.",
+)
 @click.pass_context
 def track(context: click.Context, /, **_: object) -> int:
     """Send the tracking of FILE, one JSON object a line, where its orders do not show it yet.
 
     A row has `orderId`, `invoiceNumber`, and the keys of VTEX's PATCH or of its PUT. What fails is
-    written to stdout, as rows that this command reads. There is no journal of it.
+    written to stdout, or to the file of --failed, as rows that this command reads. With --json the
+    last line of stdout is the summary; with --failed too, it is the only one. There is no journal of
+    it.
     """
     from vtex_invoice_async.cli.track import TrackOptions, run_track
 

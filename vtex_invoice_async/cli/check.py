@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,13 +12,20 @@ from typing import BinaryIO, Final
 
 import orjson
 from attrs import frozen
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vtex_invoice_async.cli.display import stderr, stdout
+from vtex_invoice_async.cli.after import say
+from vtex_invoice_async.cli.checking import Checking
+from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.display import has_unicode, stderr, stdout
+from vtex_invoice_async.cli.ending import NextStep, next_lines
 from vtex_invoice_async.cli.problems import tell_disk, tell_nothing
+from vtex_invoice_async.cli.screen import screen
 from vtex_invoice_async.cli.settings import AccountOptions
+from vtex_invoice_async.cli.signals import Interrupted, interruptible
 from vtex_invoice_async.cli.spreadsheet import write_csv
 from vtex_invoice_async.config import orders_api_of
 from vtex_invoice_async.jobs.findings import Findings, Group
@@ -61,17 +69,16 @@ def run_check(options: CheckOptions) -> int:
     console = stderr()
     orders_api = orders_api_of(options.settings)
     try:
-        with Plan(orders_api, strict=options.strict) as plan, Findings() as findings:
-            rows = read(
-                options.files,
-                orders_api,
-                format_=options.format_,
-                order_id_from=options.order_id_from,
-                now=datetime.now(UTC),
-                with_order=options.verify,
-            )
-            findings.keep(plan.take(rows))
+        with (
+            interruptible(),
+            Plan(orders_api, strict=options.strict) as plan,
+            Findings() as findings,
+        ):
+            _check(plan, findings, options, console)
             is_told = _tell(findings, options, console)
+    except Interrupted as interrupted:
+        console.print("Interrupted: the check is not whole. Nothing is ever sent by it.")
+        return interrupted.code
     except (OSError, sqlite3.OperationalError) as error:
         tell_disk(error, console)
         return Exit.DISK
@@ -79,9 +86,45 @@ def run_check(options: CheckOptions) -> int:
         console.print(_summed_up(plan))
     if not plan.planned:
         tell_nothing(console)
+    if not options.quiet:
+        say(next_lines(list(_next(plan, options))), console)
     if not is_told:
         return Exit.DISK
     return Exit.BAD_INPUT if plan.invalid or not plan.planned else Exit.CONFIRMED
+
+
+def _check(plan: Plan, findings: Findings, options: CheckOptions, console: Console) -> None:
+    """Find all that is wrong."""
+    shown = screen(console, quiet=options.quiet)
+    checking = Checking(shown, options.files)
+    rows = read(
+        options.files,
+        plan.orders_api,
+        format_=options.format_,
+        order_id_from=options.order_id_from,
+        now=datetime.now(UTC),
+        with_order=options.verify,
+        began=checking.began,
+    )
+    with shown.showing(checking.facts):
+        findings.keep(checking.told(plan.take(checking.counted(rows))))
+
+
+def _next(plan: Plan, options: CheckOptions) -> Iterator[NextStep]:
+    """Yield what to do next."""
+    given = {
+        "--format": options.format_,
+        "--order-id-from": options.order_id_from,
+        "--verify": options.verify,
+        "--strict": options.strict,
+    }
+    words = [*account_words(options), *words_of(given)]
+    if plan.invalid or not plan.planned:
+        again = pasted(["check", *words, *options.files])
+        yield NextStep("Correct the file, and check it again", [again])
+    else:
+        rehearsed = pasted(["send", *words, "--sandbox", *options.files])
+        yield NextStep("Rehearse it; nothing leaves this machine", [rehearsed])
 
 
 def _summed_up(plan: Plan) -> str:
@@ -153,7 +196,12 @@ def _console() -> Console:
 def _drawn(title: str, groups: Sequence[Group], name: str, console: Console) -> str:
     """Return a table as a terminal shows it."""
     made = Table(
-        title=title, title_style="bold", title_justify="left", show_header=False, show_lines=True
+        title=title,
+        title_style="bold",
+        title_justify="left",
+        show_header=False,
+        show_lines=True,
+        box=box.SQUARE if has_unicode(console, os.environ) else box.ASCII,
     )
     made.add_column(justify="right", no_wrap=True)
     made.add_column(overflow="fold")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 from attrs import evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.bulk import work_through
-from vtex_invoice_async.cli.display import percentile, say_json, stderr, table, ticker
+from vtex_invoice_async.cli.after import say, width_of
+from vtex_invoice_async.cli.display import has_unicode, say_json, stderr
+from vtex_invoice_async.cli.ending import Figure, table_lines
+from vtex_invoice_async.cli.facts import Facts
+from vtex_invoice_async.cli.meter import Meter
+from vtex_invoice_async.cli.screen import screen
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.errors import CallError
 from vtex_invoice_async.jobs.summary import Exit
@@ -40,14 +46,19 @@ class _Phase:
     latencies: list[float]
     seconds: float
 
-    def rows(self, what: str) -> list[tuple[str, str]]:
+    def figures(self, what: str) -> list[Figure]:
         """Return what a person wants to know of it."""
         tails = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
         return [
-            *((f"{what} {state.replace('_', ' ')}", f"{n:,}") for state, n in self.states.items()),
-            (f"{what} per second", f"{self.states.total() / self.seconds:,.0f}"),
             *(
-                (f"{what} latency {name}", f"{1_000 * percentile(self.latencies, share):.0f} ms")
+                Figure(f"{what} {state.replace('_', ' ')}", f"{n:,}")
+                for state, n in self.states.items()
+            ),
+            Figure(f"{what} per second", f"{self.states.total() / self.seconds:,.0f}"),
+            *(
+                Figure(
+                    f"{what} latency {name}", f"{1_000 * _percentile(self.latencies, share):.0f} ms"
+                )
                 for share, name in tails
             ),
         ]
@@ -59,13 +70,15 @@ async def _demo(orders: int, concurrency: int, *, as_json: bool) -> int:
         config = evolve(sandbox.config, max_concurrency=concurrency)
         jobs = [_whole(order) for order in sandbox.orders]
         async with VtexInvoiceClient(config) as client:
-            invoices = await _phase(console, "invoices", len(jobs), _notified(client, jobs))
-            tracking = await _phase(console, "tracking", len(jobs), _tracked(client, jobs))
+            invoices = await _phase(console, "Invoices", len(jobs), _notified(client, jobs))
+            tracking = await _phase(console, "Tracking", len(jobs), _tracked(client, jobs))
         once = Counter({(job.order_id, job.invoice.invoice_number): 1 for job in jobs})
         agrees = sandbox.applied == once and sandbox.book.tracked == once
     verdict = "each invoice and each parcel once" if agrees else "NOT each invoice and parcel once"
-    rows = [*invoices.rows("invoices"), *tracking.rows("tracking")]
-    console.print(table(f"{orders:,} orders, {concurrency} at a time", rows))
+    figures = [*invoices.figures("invoices"), *tracking.figures("tracking")]
+    title = f"{orders:,} orders, {concurrency} at a time"
+    unicode = has_unicode(console, os.environ)
+    say(table_lines(title, figures, width_of(console), unicode=unicode), console)
     console.print(f"The sandbox counted {verdict}.")
     if as_json:
         said = {
@@ -98,14 +111,38 @@ def _whole(order: Order) -> InvoiceJob:
 async def _phase(
     console: Console, title: str, total: int, results: AsyncIterator[tuple[str, float]]
 ) -> _Phase:
-    latencies = []
+    latencies: list[float] = []
+    states: Counter[str] = Counter()
+    meter = Meter()
+
+    def facts(elapsed: float) -> Facts:
+        done = states.total()
+        meter.see(elapsed, done)
+        rate = meter.rate
+        return Facts(
+            phase=title,
+            done=done,
+            total=total,
+            counts=dict(states),
+            pace="" if rate is None else f"{rate:,.0f}/s",
+            elapsed=elapsed,
+            left=meter.left(total - done),
+        )
+
     started = time.perf_counter()
-    with ticker(console, title, total) as shown:
+    with screen(console).ticking(facts):
         async for state, latency in results:
-            shown.tick(state)
+            states[state] += 1
             latencies.append(latency)
     seconds = time.perf_counter() - started
-    return _Phase(states=shown.counts, latencies=latencies, seconds=seconds)
+    return _Phase(states=states, latencies=latencies, seconds=seconds)
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which *share* of *values* lie; 0 of none."""
+    if not values:
+        return 0
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 async def _notified(

@@ -1,45 +1,18 @@
-"""What people see, on stderr: live on a terminal, as plain lines elsewhere; and data, on stdout."""
+"""The streams of a command: stderr for people, stdout for data."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO, cast
 
 import orjson
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
-from vtex_invoice_async.outcome import State
-
-__all__ = [
-    "PLAIN_EVERY",
-    "Ticker",
-    "percentile",
-    "say_json",
-    "stderr",
-    "stdout",
-    "table",
-    "tell_counts",
-    "ticker",
-]
-
-PLAIN_EVERY = 5.0
-"""Seconds between lines where there is no terminal."""
+__all__ = ["has_unicode", "say_json", "stderr", "stdout"]
 
 
 class _Heedless:
@@ -76,6 +49,17 @@ def stderr() -> Console:
     )
 
 
+def has_unicode(console: Console, environ: Mapping[str, str]) -> bool:
+    """Whether a terminal may be sent more than ASCII."""
+    if not console.encoding.lower().startswith("utf"):
+        return False
+    # Where the locale is C, Python itself writes UTF-8, and sets LC_CTYPE to say so.
+    coerced = environ.get("LC_CTYPE") == "C.UTF-8"
+    names = ("LC_ALL", "LANG") if coerced else ("LC_ALL", "LC_CTYPE", "LANG")
+    locale = next((environ[name] for name in names if environ.get(name)), "")
+    return locale not in {"C", "POSIX"}
+
+
 @contextmanager
 def stdout() -> Iterator[BinaryIO]:
     """Give what data is written to, in UTF-8 whatever the locale says; raise `OSError` where it fails.
@@ -108,123 +92,3 @@ def say_json(document: object) -> bool:
         )
         return False
     return True
-
-
-class Ticker:
-    """Counts the steps of a run, and shows them."""
-
-    def __init__(self, total: int = 0) -> None:
-        self.counts: Counter[str] = Counter()
-        self.open: Counter[str] = Counter()
-        """What is begun and not over."""
-        self.total = total
-
-    def tick(self, state: str) -> None:
-        """Count one more that ended in *state*."""
-        self.counts[state] += 1
-        self._show()
-
-    def show(self, counts: Counter[State], in_flight: int) -> None:
-        """Show all the steps of a run by state, of which so many in doubt are only on their way."""
-        self.total = counts.total()
-        open_ones = {State.PLANNED, State.IN_DOUBT}
-        self.counts = Counter(
-            {s.replace("_", " "): n for s, n in counts.items() if s not in open_ones}
-        )
-        self.open = Counter(
-            {"in flight": in_flight, "in doubt": counts[State.IN_DOUBT] - in_flight}
-        )
-        self._show()
-
-    def _show(self) -> None:
-        """Show nothing."""
-
-    def _words(self) -> str:
-        words = [*self.counts.items(), *self.open.items()]
-        return ", ".join(f"{count:,} {state}" for state, count in words if count)
-
-
-class _Bar(Ticker):
-    def __init__(self, progress: Progress, task: TaskID, total: int) -> None:
-        super().__init__(total)
-        self._progress = progress
-        self._task = task
-
-    def _show(self) -> None:
-        self._progress.update(
-            self._task, completed=self.counts.total(), total=self.total, counts=self._words()
-        )
-
-
-class _Lines(Ticker):
-    def __init__(self, console: Console, title: str, total: int) -> None:
-        super().__init__(total)
-        self._console = console
-        self._title = title
-        self._spoke = time.monotonic()
-
-    def _show(self) -> None:
-        if time.monotonic() - self._spoke >= PLAIN_EVERY:
-            self._spoke = time.monotonic()
-            done = self.counts.total()
-            words = f"; {self._words()}" if self._words() else ""
-            self._console.print(f"{self._title}: {done:,} of {self.total:,}{words}")
-
-
-@contextmanager
-def ticker(
-    console: Console, title: str, total: int = 0, *, quiet: bool = False
-) -> Iterator[Ticker]:
-    """Show a run of *total* steps, or of as many as `show` is told of.
-
-    That is a bar on a terminal, else a line every few seconds.
-    """
-    if quiet:
-        yield Ticker()
-    elif not console.is_terminal:
-        yield _Lines(console, title, total)
-    else:
-        with Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[counts]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        ) as progress:
-            yield _Bar(progress, progress.add_task(title, total=total, counts=""), total)
-
-
-def tell_counts(
-    counts: Mapping[str, object], title: str, console: Console, *, quiet: bool, as_json: bool
-) -> None:
-    """Tell what a run came to: people what is not 0, and programs all of it."""
-    figures = [
-        (name.replace("_", " "), f"{count:,}")
-        for name, count in counts.items()
-        if type(count) is int
-        and name != "exit_code"
-        and (count or name in {"planned", "confirmed"})
-    ]
-    if not quiet and counts["planned"]:
-        console.print(table(f"{title} in {counts['elapsed_s']:.1f} s", figures))
-    if as_json:
-        say_json(counts)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which *share* of *values* lie; 0 of none."""
-    if not values:
-        return 0
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-def table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
-    """Return a table of names and figures."""
-    made = Table(title=title, title_justify="left", show_header=False)
-    made.add_column()
-    made.add_column(justify="right")
-    for name, figure in rows:
-        made.add_row(name, figure)
-    return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,16 +11,19 @@ from typing import Any, BinaryIO
 import orjson
 from attrs import asdict, frozen
 
-from vtex_invoice_async.cli.display import say_json, stderr, stdout, table
+from vtex_invoice_async.cli.after import Ended, steps, tell
+from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.display import say_json, stderr, stdout
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.config import ClientConfig, orders_api_of, url_of
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.header import Header, header_for, header_of
-from vtex_invoice_async.jobs.job import FINAL, Record
+from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.lock import read_holder
 from vtex_invoice_async.jobs.rows import OURS
 from vtex_invoice_async.jobs.sqlite import lock_of
+from vtex_invoice_async.jobs.store import RunRecord
 from vtex_invoice_async.jobs.summary import Exit, by_state
 from vtex_invoice_async.outcome import State
 
@@ -37,6 +39,13 @@ class JournalOptions(AccountOptions):
     journal: str | None
     state: tuple[str, ...] = ()
     as_json: bool = False
+
+    def command(self, name: str, *words: str) -> str:
+        """Return what to type for another command over the same journal."""
+        account = account_words(self)
+        journal = words_of({"--journal": self.journal})
+        reads = name in {"export", "report"} and self.journal is not None
+        return pasted([name, *([] if reads else account), *journal, *words])
 
     @property
     def path(self) -> Path:
@@ -88,6 +97,7 @@ async def _status(options: JournalOptions) -> int:
         counts = await journal.counts()
         runs = await journal.runs(SHOWN_RUNS)
         header = journal.header
+        reasons = [] if options.as_json else await journal.reasons()
     holder = read_holder(lock_of(path))
     told = by_state(counts)
     if options.as_json:
@@ -100,21 +110,28 @@ async def _status(options: JournalOptions) -> int:
             "runs": [asdict(run) for run in runs],
         }
         return 0 if say_json(said) else Exit.DISK
-    figures = [(name.replace("_", " "), f"{count:,}") for name, count in told.items() if count]
-    if never_begun := counts[State.PLANNED]:
-        figures.append(("never begun", f"{never_begun:,}"))
     console = stderr()
-    console.print(table(f"{path}\n{header.account} at {header.origin} ({header.family})", figures))
+    account = f"{header.account} at {header.origin} ({header.family})"
     for run in runs:
         goes_on = holder is not None and run is runs[0]
-        ended = f"ended {run.ended_at}" if run.ended_at else "goes on" if goes_on else "was cut off"
-        code = f", exit code {run.counts['exit_code']}" if run.counts else ""
-        console.print(f"{run.command}: began {run.started_at}, {ended}{code}")
+        console.print(_run_words(run, goes_on=goes_on), soft_wrap=True)
+    ended = Ended(
+        counts=told,
+        never_begun=counts[State.PLANNED],
+        reasons=reasons,
+        # Who goes on with what a run holds would only be sent away.
+        next_=[] if holder is not None else list(steps(told, 0, options.command)),
+    )
+    tell(ended, f"{path}: {account}", console, quiet=False)
     if holder is not None:
-        console.print(f"A run holds it: {holder}")
-    elif counts.total() - sum(counts[state] for state in FINAL):
-        console.print(f"Go on with: vtex-invoice resume --journal {shlex.quote(str(path))}")
+        console.print(f"A run holds it: {holder}", soft_wrap=True)
     return 0
+
+
+def _run_words(run: RunRecord, *, goes_on: bool) -> str:
+    ended = f"ended {run.ended_at}" if run.ended_at else "goes on" if goes_on else "was cut off"
+    code = f", exit code {run.counts['exit_code']}" if run.counts else ""
+    return f"{run.command}: began {run.started_at}, {ended}{code}"
 
 
 def run_export(options: JournalOptions) -> int:

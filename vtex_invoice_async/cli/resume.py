@@ -9,7 +9,7 @@ from attrs import evolve
 
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.journal import path_of
-from vtex_invoice_async.cli.work import Go, WorkOptions, work
+from vtex_invoice_async.cli.work import Go, Worked, WorkOptions, tell_worked, work
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import JournalError
 from vtex_invoice_async.jobs.journal import Journal
@@ -38,13 +38,14 @@ def _run(options: WorkOptions, go: Go, what: str) -> int:
         if not os.path.lexists(path):
             raise JournalError(f"there is no journal {path}; `send` makes one")
         journal = Journal.open(path, config)
-        summary = asyncio.run(work(go, journal, config, options, console, unbegun=lambda: unbegun))
+        worked = asyncio.run(work(go, journal, config, options, console, unbegun=lambda: unbegun))
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
-        summary = evolve(unbegun, exit_code=exit_of(error))
+        worked = Worked(summary=evolve(unbegun, exit_code=exit_of(error)))
+    summary = worked.summary
     if summary.exit_code == 0 and not summary.planned:
         told = f"There is nothing left to {what} in {path}."
         console.print(f"{told} `vtex-invoice status` says what it holds.")
-        summary = evolve(summary, exit_code=Exit.BAD_INPUT)
-    options.tell(summary, str(path), console)
-    return summary.exit_code
+        worked = evolve(worked, summary=evolve(summary, exit_code=Exit.BAD_INPUT))
+    tell_worked(worked, str(path), options, console)
+    return worked.summary.exit_code

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +15,14 @@ from typing import Any
 from attrs import evolve, frozen
 from rich.console import Console
 
-from vtex_invoice_async.cli.display import stderr, ticker
+from vtex_invoice_async.cli.after import steps
+from vtex_invoice_async.cli.checking import Checking
+from vtex_invoice_async.cli.commands import account_words, free_name, pasted, words_of
+from vtex_invoice_async.cli.display import stderr
+from vtex_invoice_async.cli.ending import NextStep
+from vtex_invoice_async.cli.facts import Facts
 from vtex_invoice_async.cli.journal import path_of
+from vtex_invoice_async.cli.meter import Meter
 from vtex_invoice_async.cli.problems import (
     Teller,
     tell_disk,
@@ -26,7 +31,9 @@ from vtex_invoice_async.cli.problems import (
     tell_unsent,
 )
 from vtex_invoice_async.cli.sandbox import orders_for
-from vtex_invoice_async.cli.work import WorkOptions, work
+from vtex_invoice_async.cli.screen import screen
+from vtex_invoice_async.cli.signals import Interrupted, interruptible
+from vtex_invoice_async.cli.work import Worked, WorkOptions, counts_of, tell_worked, work
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig, orders_api_of
 from vtex_invoice_async.errors import CallError, JournalError
@@ -61,6 +68,23 @@ class SendOptions(WorkOptions):
         first = named(self.files[0])
         return f"{first} and {more:,} more" if more else first
 
+    def again(self, name: str, **changes: object) -> str:
+        """Return what to type to check or to send the same files, otherwise where that is said."""
+        given: dict[str, object] = {
+            "--format": self.format_,
+            "--order-id-from": self.order_id_from,
+            "--verify": self.verify,
+            "--strict": self.strict,
+        }
+        if name == "send":
+            given |= {"--skip-invalid": self.skip_invalid, "--sandbox": self.sandbox}
+        words = [*words_of(given | changes), *self.files]
+        # What only looks at files has no journal, and no pace.
+        return self.command(name, *words) if name == "send" else self._check(words)
+
+    def _check(self, words: Sequence[str]) -> str:
+        return pasted(["check", *account_words(self), *words])
+
 
 def run_send(options: SendOptions) -> int:
     """Check the file, send it, say how it went; return the exit code."""
@@ -71,21 +95,65 @@ def run_send(options: SendOptions) -> int:
         config = None if options.sandbox else ClientConfig.from_env(settings)
         orders_api = config.orders_api if config else orders_api_of(settings)
         plan = stack.enter_context(Plan(orders_api, strict=options.strict))
+        sandbox: Sandbox | None = None
         try:
-            is_sound = _is_sound(plan, options, console)
-        except KeyboardInterrupt:
+            with interruptible():
+                is_sound = _is_sound(plan, options, console)
+                if is_sound and options.sandbox:
+                    sandbox = Sandbox(orders_for(plan.entries()))
+        except Interrupted as interrupted:
             console.print("Interrupted while the file was checked: nothing was sent.")
-            summary = _unsent(plan, 128 + signal.SIGINT)
+            worked = Worked(summary=_unsent(plan, interrupted.code))
         except (OSError, sqlite3.OperationalError) as error:
             tell_disk(error, console)
             console.print("Nothing was sent.")
-            summary = _unsent(plan, Exit.DISK)
+            worked = Worked(summary=_unsent(plan, Exit.DISK))
         else:
-            summary = (
-                _send(plan, config, options, console) if is_sound else _unsent(plan, Exit.BAD_INPUT)
-            )
-    options.tell(summary, options.title, console)
-    return summary.exit_code
+            if is_sound:
+                worked = _send(plan, config, sandbox, options, console)
+            else:
+                worked = Worked(summary=_unsent(plan, Exit.BAD_INPUT))
+    tell_worked(worked, options.title, options, console, list(_next(worked, options)))
+    return worked.summary.exit_code
+
+
+def _next(worked: Worked, options: SendOptions) -> Iterator[NextStep]:
+    """Yield what to do next."""
+    summary = worked.summary
+    fix = free_name("problems", ".csv")
+    if summary.invalid:
+        rest = "what is confirmed is not sent twice"
+        yield NextStep(
+            f"Correct the file and check it; then send it: {rest}",
+            [options.again("check"), options.again("send", **{"--skip-invalid": False})],
+        )
+        yield NextStep(
+            "Or have all that is wrong with it as a table",
+            [f"{options.again('check', **{'--output': 'csv'})} > {fix}"],
+        )
+    if worked.pace is None or not worked.is_entered:
+        # It has not come to a run.
+        code = summary.exit_code
+        if code in {Exit.UNAUTHORIZED, Exit.UNANSWERED}:
+            yield NextStep("See what keeps it", [options.command("doctor")])
+        if code not in {Exit.BAD_INPUT, Exit.CONFIRMED}:
+            yield NextStep("Send the file again", [options.again("send")])
+        elif summary.invalid and summary.planned and not options.skip_invalid:
+            sound = options.again("send", **{"--skip-invalid": True})
+            yield NextStep("Or send the rows that are sound", [sound])
+        return
+    if options.sandbox:
+        yield from _after_rehearsal(summary, options)
+        return
+    yield from steps(counts_of(summary), summary.exit_code, options.command)
+
+
+def _after_rehearsal(summary: Summary, options: SendOptions) -> Iterator[NextStep]:
+    yield NextStep("It was a rehearsal: nothing left this machine, and no journal was written")
+    if summary.confirmed == summary.planned:
+        yield NextStep("Send it to VTEX", [options.again("send", **{"--sandbox": False})])
+    else:
+        yield NextStep("Correct the file, and rehearse it again", [options.again("send")])
 
 
 def _unsent(plan: Plan, code: int) -> Summary:
@@ -100,17 +168,21 @@ def _unsent(plan: Plan, code: int) -> Summary:
 
 def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
-    now = datetime.now(UTC)
+    shown = screen(console, quiet=options.quiet)
+    checking = Checking(shown, options.files)
     rows = read(
         options.files,
         plan.orders_api,
         format_=options.format_,
         order_id_from=options.order_id_from,
-        now=now,
+        now=datetime.now(UTC),
         with_order=options.verify,
+        began=checking.began,
     )
-    # A row that is left out of a run has to be named.
-    tell_problems(plan.take(rows), options.title, console, all_=options.skip_invalid)
+    with shown.showing(checking.facts):
+        found = checking.told(plan.take(checking.counted(rows)))
+        # A row that is left out of a run has to be named.
+        tell_problems(found, options.title, console, all_=options.skip_invalid)
     return _may_be_sent(plan, options, console)
 
 
@@ -125,8 +197,12 @@ def _may_be_sent(plan: Plan, options: SendOptions, console: Console) -> bool:
 
 
 def _send(
-    plan: Plan, config: ClientConfig | None, options: SendOptions, console: Console
-) -> Summary:
+    plan: Plan,
+    config: ClientConfig | None,
+    sandbox: Sandbox | None,
+    options: SendOptions,
+    console: Console,
+) -> Worked:
     path = None if config is None else path_of(options.journal, config)
     name = None if path is None else str(path)
 
@@ -142,28 +218,31 @@ def _send(
 
     before = verified if options.verify else None
 
-    async def rehearse() -> Summary:
+    async def run(journal: Journal, config: ClientConfig) -> Worked:
+        return await work(
+            go, journal, config, options, console, unbegun=unbegun, before=before, plan=plan
+        )
+
+    async def rehearse(sandbox: Sandbox) -> Worked:
         """Send to a sandbox that has orders for the plan, over a journal that goes with it."""
         with tempfile.TemporaryDirectory(prefix="vtex-invoice-") as folder:
-            async with Sandbox(orders_for(plan.entries())) as sandbox:
+            async with sandbox:
                 config = evolve(sandbox.config, orders_api=plan.orders_api)
                 journal = Journal.open(Path(folder) / "rehearsal.db", config)
-                summary = await work(
-                    go, journal, config, options, console, unbegun=unbegun, before=before
-                )
-        return evolve(summary, journal=None)
+                worked = await run(journal, config)
+        return evolve(worked, summary=evolve(worked.summary, journal=None))
 
-    if config is None or path is None:
-        return asyncio.run(rehearse())
+    if sandbox is not None:
+        return asyncio.run(rehearse(sandbox))
+    assert config is not None  # noqa: S101  for the type checker: only a rehearsal has none
+    assert path is not None  # noqa: S101
     if not os.path.lexists(path):
         console.print(f"New journal: {path}; what was sent before is not known to it.")
     try:
-        journal = Journal.open(path, config)
-        run = work(go, journal, config, options, console, unbegun=unbegun, before=before)
-        return asyncio.run(run)
+        return asyncio.run(run(Journal.open(path, config), config))
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
-        return evolve(unbegun(), exit_code=exit_of(error))
+        return Worked(summary=evolve(unbegun(), exit_code=exit_of(error)))
 
 
 async def _verify(
@@ -175,14 +254,27 @@ async def _verify(
 ) -> int | None:
     """Read the orders, and say what they have against the plan; None where it may be sent now."""
     teller = Teller(options.title, console, all_=options.skip_invalid)
+    meter, total, done = Meter(), plan.orders_in_all(), 0
+
+    def facts(elapsed: float) -> Facts:
+        meter.see(elapsed, done)
+        return Facts(
+            phase="Reading orders",
+            done=done,
+            total=total,
+            counts={"problems": teller.found["refuse"], "warnings": teller.found["warn"]},
+            elapsed=elapsed,
+            left=meter.left(total - done),
+        )
+
     try:
-        with ticker(console, "orders read", plan.orders_in_all(), quiet=options.quiet) as shown:
+        with screen(console, quiet=options.quiet).ticking(facts):
             looks = verify_plan(client, journal, plan)
             async with aclosing(looks) as found:
                 async for told in found:
                     for problem in told:
                         teller.tell(problem)
-                    shown.tick("read")
+                    done += 1
     except CallError as error:
         console.print(f"vtex-invoice: {error}")
         console.print(

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import time
-import traceback
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing
-from typing import Final
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 from attrs import asdict, frozen
 from rich.console import Console
 
-from vtex_invoice_async.bulk import work_through
-from vtex_invoice_async.circuit import Circuit
-from vtex_invoice_async.cli.display import Ticker, say_json, stderr, tell_counts, ticker
+from vtex_invoice_async.cli.after import Ended, tell
+from vtex_invoice_async.cli.checking import Checking
+from vtex_invoice_async.cli.commands import account_words, free_name, pasted, words_of
+from vtex_invoice_async.cli.display import say_json, stderr
+from vtex_invoice_async.cli.ending import NextStep
+from vtex_invoice_async.cli.failed_rows import FailedRows, failed_rows
+from vtex_invoice_async.cli.options import CONCURRENCY
 from vtex_invoice_async.cli.problems import tell_disk, tell_problems, tell_unsent
+from vtex_invoice_async.cli.screen import screen
 from vtex_invoice_async.cli.settings import CallOptions
-from vtex_invoice_async.client import VtexInvoiceClient
+from vtex_invoice_async.cli.signals import Interrupted, interruptible
+from vtex_invoice_async.cli.tracking import track
 from vtex_invoice_async.config import ClientConfig
-from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited, Rejected
+from vtex_invoice_async.jobs.rows import named
 from vtex_invoice_async.jobs.sources import opened
-from vtex_invoice_async.jobs.summary import Ending, Exit
+from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.jobs.tracking import (
     TrackingPlan,
-    TrackingRow,
     TrackSummary,
-    lines_shown,
 )
-from vtex_invoice_async.models import Order
-from vtex_invoice_async.outcome import State, state_of
 from vtex_invoice_async.retry import RetryPolicy
+from vtex_invoice_async.throttle import Pace
 
 __all__ = ["TrackOptions", "run_track"]
-
-SKIPPED: Final = "skipped"
-NOT_BEGUN: Final = "it was not begun"
 
 
 @frozen(kw_only=True)
@@ -46,6 +42,18 @@ class TrackOptions(CallOptions):
 
     file: str
     skip_invalid: bool
+    failed: str | None
+
+    def again(self, file: str, failed: str | None, *, skip_invalid: bool) -> str:
+        """Return what to type to send a file of tracking as this one is sent."""
+        given = {
+            "--concurrency": None if self.concurrency == CONCURRENCY else self.concurrency,
+            "--timeout": self.timeout,
+            "--rate": self.rate,
+            "--skip-invalid": skip_invalid,
+            "--failed": failed,
+        }
+        return pasted(["track", *account_words(self), *words_of(given), file])
 
 
 def run_track(options: TrackOptions) -> int:
@@ -54,36 +62,84 @@ def run_track(options: TrackOptions) -> int:
     # Nobody waits for a single row; a run ends when VTEX is given up.
     policy = RetryPolicy(deadline=None)
     config = options.applied_to(ClientConfig.from_env(options.settings), policy)
-    try:
-        with opened(options.file) as file:
-            plan = TrackingPlan(file, config.orders_api)
-            sound = _is_sound(plan, options, console)
-    except OSError as error:
-        tell_disk(error, console)
-        return _told(TrackSummary(exit_code=Exit.DISK), options, console)
-    if sound:
-        summary = asyncio.run(_track(plan, config, options, console))
-    else:
-        summary = TrackSummary(
-            planned=plan.planned,
-            not_sent=plan.planned,
-            invalid=plan.invalid,
-            duplicates=plan.duplicates,
-            exit_code=Exit.BAD_INPUT,
-        )
-    return _told(summary, options, console)
+    with failed_rows(options.failed, options.file) as failed:
+        try:
+            with interruptible(), opened(options.file) as file:
+                plan = TrackingPlan(file, config.orders_api)
+                is_sound = _is_sound(plan, file, options, console)
+        except Interrupted as interrupted:
+            console.print("Interrupted while the file was checked: nothing was sent.")
+            return _told(TrackSummary(exit_code=interrupted.code), failed, options, console)
+        except OSError as error:
+            tell_disk(error, console)
+            return _told(TrackSummary(exit_code=Exit.DISK), failed, options, console)
+        if is_sound:
+            summary, pace = asyncio.run(track(plan, config, failed, options, console))
+            return _told(summary, failed, options, console, pace)
+    summary = TrackSummary(
+        planned=plan.planned,
+        not_sent=plan.planned,
+        invalid=plan.invalid,
+        duplicates=plan.duplicates,
+        exit_code=Exit.BAD_INPUT,
+    )
+    return _told(summary, failed, options, console)
 
 
-def _told(summary: TrackSummary, options: TrackOptions, console: Console) -> int:
-    how = {"quiet": options.quiet, "as_json": options.as_json}
-    tell_counts(asdict(summary), options.file, console, **how)
+def _told(
+    summary: TrackSummary,
+    failed: FailedRows,
+    options: TrackOptions,
+    console: Console,
+    pace: Pace | None = None,
+) -> int:
+    failed.end()
+    counts = asdict(summary)
+    names = [name for name in counts if name not in {"elapsed_s", "exit_code"}]
+    ended = Ended(
+        counts={name: counts[name] for name in names},
+        elapsed=summary.elapsed_s,
+        pace=pace,
+        reasons=failed.reasons(),
+        next_=list(_next(summary, options)),
+    )
+    tell(ended, named(options.file), console, quiet=options.quiet)
+    if options.as_json:
+        say_json(counts)
     return summary.exit_code
 
 
-def _is_sound(plan: TrackingPlan, options: TrackOptions, console: Console) -> bool:
+def _next(summary: TrackSummary, options: TrackOptions) -> Iterator[NextStep]:
+    """Yield what to do next."""
+    file, failed = options.file, options.failed
+    if summary.exit_code in {Exit.UNAUTHORIZED, Exit.UNANSWERED}:
+        yield NextStep("See what keeps it", [pasted(["doctor", *account_words(options)])])
+    skip = options.skip_invalid
+    if summary.invalid:
+        what_for = "Correct the file and send it again: what the orders show is skipped"
+        yield NextStep(what_for, [options.again(file, failed, skip_invalid=False)])
+        if summary.planned and not skip:
+            sound = options.again(file, failed, skip_invalid=True)
+            yield NextStep("Or send the rows that are sound", [sound])
+    elif summary.rejected or summary.not_sent or summary.in_doubt:
+        if failed is None:
+            what_for = "Send the file again: what the orders show is skipped"
+            yield NextStep(what_for, [options.again(file, None, skip_invalid=skip)])
+        else:
+            left = free_name(Path(failed).stem, ".jsonl")
+            what_for = f"Correct what was rejected in {named(failed)}, and send that"
+            yield NextStep(what_for, [options.again(failed, left, skip_invalid=False)])
+
+
+def _is_sound(plan: TrackingPlan, file: BinaryIO, options: TrackOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
-    # A row that is left out of a run has to be named.
-    tell_problems(plan.check(), options.file, console, all_=options.skip_invalid)
+    shown = screen(console, quiet=options.quiet)
+    checking = Checking(shown, [options.file])
+    checking.began(file)
+    with shown.showing(checking.facts):
+        found = checking.told(plan.check(checking.counted))
+        # A row that is left out of a run has to be named.
+        tell_problems(found, options.file, console, all_=options.skip_invalid)
     if plan.invalid and not options.skip_invalid:
         tell_unsent(plan.invalid, console)
         return False
@@ -93,238 +149,3 @@ def _is_sound(plan: TrackingPlan, options: TrackOptions, console: Console) -> bo
         )
         return False
     return True
-
-
-class _Run:
-    """One run over a plan: what it has seen, and what makes it stop."""
-
-    def __init__(
-        self,
-        plan: TrackingPlan,
-        client: VtexInvoiceClient,
-        console: Console,
-        main: asyncio.Task[object],
-    ) -> None:
-        self.ticker = Ticker()
-        self.signal: int | None = None
-        self.failed: Exit | None = None
-        self._orders = list(plan.orders())
-        self._left = {row.line: row for rows in self._orders for row in rows}
-        """By line: the rows of which it is not known yet how they end."""
-        self._in_flight: set[int] = set()
-        self._plan = plan
-        self._client = client
-        self._console = console
-        self._main = main
-        self._closing: asyncio.Future[None] | None = None
-        self._stopped = asyncio.Event()
-        self._reads = Circuit()
-        """The client's own holds back what it sends, and lets reads through."""
-        self._states: Counter[str] = Counter()
-        self._unauthorized = False
-        self._answered = False
-
-    @property
-    def planned(self) -> int:
-        """How many rows there are."""
-        return self._states.total() + len(self._left)
-
-    def orders(self) -> Iterator[Sequence[TrackingRow]]:
-        """Yield the rows of one order after the other until something stops the run."""
-        for rows in self._orders:
-            if self._stopped.is_set():
-                return
-            yield rows
-
-    def interrupt(self, number: int) -> None:
-        """Drain at the first signal; leave at once at the second."""
-        if self.signal is not None:
-            self._main.cancel()
-            return
-        self.signal = number
-        self._stopped.set()
-        self._console.print(
-            "Interrupted: no more are sent, those in flight are awaited; once more to leave at once."
-        )
-        self._closing = asyncio.ensure_future(self._client.aclose())
-
-    async def take(self, rows: Sequence[TrackingRow]) -> None:
-        """Read the order of *rows* once; send what it does not show, one row after the other."""
-        order = await self._read(rows)
-        if order is None:
-            return
-        shown = lines_shown(rows, order)
-        failed: dict[str, int] = {}
-        for row in rows:
-            number = row.operation.invoice_number
-            if row.line in shown:
-                self._end(row, SKIPPED)
-            elif number in failed:
-                # News that overtakes what came before it would be undone when that is sent again.
-                told = f"line {failed[number]}, of the same invoice, has to go before it"
-                self._fail(row, State.NOT_SENT, told)
-            elif self._stopped.is_set():
-                return
-            elif not await self._send(row):
-                failed[number] = row.line
-
-    async def _read(self, rows: Sequence[TrackingRow]) -> Order | None:
-        """Read the order of *rows*; where that cannot be done, none of them is sent."""
-        if not await self._has_turn():
-            return None
-        probe = self._reads.is_open
-        try:
-            order = await self._client.get_order(rows[0].operation.order_id)
-        except (ConfigError, CallError) as error:
-            self._learn(error, probe=probe)
-            # A read sends nothing: only a refusal is more than that.
-            state = State.REJECTED if isinstance(error, Rejected) else State.NOT_SENT
-            for row in rows:
-                self._fail(row, state, f"the order could not be read: {error}", error)
-            return None
-        self._learn(None, probe=probe)
-        return order
-
-    async def _has_turn(self) -> bool:
-        """Wait while VTEX does not answer; say whether to go on."""
-        clock = asyncio.get_running_loop().time
-        while not self._stopped.is_set():
-            wait = self._reads.wait(clock())
-            if wait <= 0:
-                return True
-            if self._reads.is_over(clock()):
-                self._stop("VTEX does not answer: no more are sent. See `vtex-invoice doctor`.")
-                break
-            try:
-                async with asyncio.timeout(wait):
-                    await self._stopped.wait()
-            except TimeoutError:
-                pass
-        return False
-
-    async def _send(self, row: TrackingRow) -> bool:
-        """Send a row; say whether VTEX confirmed it."""
-        self._in_flight.add(row.line)
-        try:
-            await self._client.send(row.operation)
-        except (ConfigError, CallError) as error:
-            self._learn(error)
-            self._fail(row, state_of(error), str(error), error)
-            return False
-        self._learn(None)
-        self._end(row, State.CONFIRMED)
-        return True
-
-    def _learn(self, error: ConfigError | CallError | None, *, probe: bool | None = None) -> None:
-        """See whether VTEX answered, and whether to go on; *probe* is told of a read."""
-        if isinstance(error, ConfigError):
-            return
-        status = None if error is None else error.status
-        throttled = isinstance(error, RateLimited)
-        answered = error is None or throttled or (status is not None and status < 500)
-        self._answered |= answered
-        if probe is not None:
-            now = asyncio.get_running_loop().time()
-            self._reads.see(now, answered=answered, probe=probe)
-        if status in {401, 403}:
-            self._unauthorized = True
-            self._stop(
-                "VTEX refuses the credentials or their role: no more are sent. See `vtex-invoice doctor`."
-            )
-        # Without a deadline of its own, a row that got no turn means that none will.
-        elif throttled or (isinstance(error, NotSent) and error.attempts == 0):
-            self._stop(
-                "VTEX has no turn for this account: no more are sent. Send what is left later."
-            )
-
-    def _stop(self, told: str) -> None:
-        """Begin no more; say why, if nothing else has stopped it before."""
-        if not self._stopped.is_set():
-            self._console.print(told)
-        self._stopped.set()
-
-    def _end(self, row: TrackingRow, state: str) -> None:
-        del self._left[row.line]
-        self._in_flight.discard(row.line)
-        self._states[state] += 1
-        self.ticker.tick(state.replace("_", " "))
-
-    def _fail(
-        self,
-        row: TrackingRow,
-        state: State,
-        told: str,
-        error: ConfigError | CallError | None = None,
-    ) -> None:
-        """Name a row on stderr, and write it to stdout, where it can be sent from again."""
-        if told != NOT_BEGUN:
-            number = row.operation.invoice_number
-            self._console.print(f"line {row.line}, invoice {number}, {state}: {told}")
-        self._end(row, state)
-        say_json(row.failed(state, error if isinstance(error, CallError) else None, told))
-
-    def summary(self, elapsed: float) -> TrackSummary:
-        """Return the counts; a row that was in flight and never heard of again is in doubt."""
-        never_begun = len(self._left) - len(self._in_flight)
-        if never_begun:
-            self._console.print(f"Not begun: {never_begun:,} rows.")
-        for row in list(self._left.values()):
-            if row.line in self._in_flight:
-                told = "it was in flight; read the order before sending it again"
-                self._fail(row, State.IN_DOUBT, told)
-            else:
-                self._fail(row, State.NOT_SENT, NOT_BEGUN)
-        counted = TrackSummary(
-            planned=self.planned,
-            confirmed=self._states[State.CONFIRMED],
-            skipped=self._states[SKIPPED],
-            rejected=self._states[State.REJECTED],
-            not_sent=self._states[State.NOT_SENT],
-            in_doubt=self._states[State.IN_DOUBT],
-            invalid=self._plan.invalid,
-            duplicates=self._plan.duplicates,
-            elapsed_s=round(elapsed, 3),
-        )
-        ending = Ending(
-            failed=self.failed,
-            unauthorized=self._unauthorized,
-            unanswered=not self._answered,
-            signal=self.signal,
-        )
-        return counted.ended_by(ending)
-
-
-async def _track(
-    plan: TrackingPlan, config: ClientConfig, options: TrackOptions, console: Console
-) -> TrackSummary:
-    main = asyncio.current_task()
-    assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
-    client = VtexInvoiceClient(config)
-    run = _Run(plan, client, console, main)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, run.interrupt, number)
-    started = time.perf_counter()
-    try:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(client)
-            run.ticker = stack.enter_context(
-                ticker(console, "tracking", run.planned, quiet=options.quiet)
-            )
-            orders = work_through(
-                run.orders(),
-                run.take,
-                width=options.concurrency,
-                grace=config.timeouts.total,
-                # What is not taken any more ends as a row that was not begun.
-                ready=lambda: None,
-            )
-            async for _ in await stack.enter_async_context(aclosing(orders)):
-                pass  # each row is told as it ends
-    except asyncio.CancelledError:
-        if run.signal is None:
-            raise
-    except Exception:  # noqa: BLE001  the counts are still owed to the user
-        run.failed = Exit.INTERNAL
-        console.print(traceback.format_exc())
-    return run.summary(time.perf_counter() - started)

@@ -1,36 +1,39 @@
-"""A run over a journal on a terminal: what is told of it, how a signal ends it, what it comes to."""
+"""A run over a journal on a terminal: shown as it goes, ended by signals, and told when it is over."""
 
 from __future__ import annotations
 
 import asyncio
-import shlex
-import signal
-import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
 
-import orjson
 from attrs import evolve, frozen
 from rich.console import Console
 
-from vtex_invoice_async.cli.display import PLAIN_EVERY, Ticker, tell_counts, ticker
+from vtex_invoice_async.cli.after import Ended, steps, tell
+from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.display import say_json
+from vtex_invoice_async.cli.ending import NextStep
 from vtex_invoice_async.cli.options import CONCURRENCY, SETTLE_WINDOW
+from vtex_invoice_async.cli.screen import screen
 from vtex_invoice_async.cli.settings import CallOptions
+from vtex_invoice_async.cli.signals import heed
+from vtex_invoice_async.cli.watch import Watch
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
-from vtex_invoice_async.errors import CallError, InvoiceAbsent, VtexInvoiceError
-from vtex_invoice_async.jobs.events import Event, Lost, Moved, Refused, Stopped
-from vtex_invoice_async.jobs.job import Record
+from vtex_invoice_async.errors import JournalError
+from vtex_invoice_async.jobs.job import FINAL
 from vtex_invoice_async.jobs.journal import Journal
+from vtex_invoice_async.jobs.plan import Plan
+from vtex_invoice_async.jobs.reasons import NEEDY, Reason, Reasons
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
-from vtex_invoice_async.vocabulary import InvoiceType
+from vtex_invoice_async.throttle import Pace
 
-__all__ = ["Before", "Go", "WorkOptions", "work"]
+__all__ = ["Before", "Go", "WorkOptions", "Worked", "counts_of", "tell_worked", "work"]
 
 Before: TypeAlias = Callable[[VtexInvoiceClient, Journal], Awaitable[Summary | None]]
 """What comes before a run, and sends nothing; a summary says that there will be no run."""
@@ -53,41 +56,49 @@ class WorkOptions(CallOptions):
         patience = min(RetryPolicy().resolve_for, 2 * self.settle_window)
         return RetryPolicy(settle_window=self.settle_window, resolve_for=patience)
 
-    def tell(self, summary: Summary, title: str, console: Console) -> None:
-        """Tell what a run came to."""
-        how = {"quiet": self.quiet, "as_json": self.as_json}
-        tell_counts(summary.counts, title, console, **how)
-
     @property
     def told(self) -> Mapping[str, Any]:
         """What the journal keeps of them: how the run went about it."""
         names = ("concurrency", "timeout", "rate", "settle_window", "resend_input")
         return {name: getattr(self, name) for name in names}
 
-    def command(self, name: str, journal: str | None) -> str:
-        """Return what to type to go on."""
-        if name == "export":
-            return shlex.join(["vtex-invoice", name, "--journal", journal or ""])
-        given = {
-            "--account": self.account,
-            "--orders-api": self.orders_api,
-            "--base-url": self.base_url,
-            "--env-file": self.env_file,
-            "--journal": journal,
-            "--concurrency": None if self.concurrency == CONCURRENCY else self.concurrency,
-            "--timeout": self.timeout,
-            "--rate": self.rate,
-            "--settle-window": None if self.settle_window == SETTLE_WINDOW else self.settle_window,
-        }
-        words = [
-            str(word)
-            for name, value in given.items()
-            if value is not None
-            for word in (name, value)
-        ]
-        if self.resend_input:
-            words.append("--resend-input")
-        return shlex.join(["vtex-invoice", name, *words])
+    def command(self, name: str, *words: str) -> str:
+        """Return what to type for another command over the same journal."""
+        account = account_words(self)
+        journal = words_of({"--journal": self.journal})
+        if name in {"export", "report", "status"}:
+            # A path says all; without one, the account's own is meant.
+            return pasted([name, *(journal or account), *words])
+        if name == "doctor":
+            return pasted([name, *account, *words])
+        resends = self.resend_input and name in {"send", "resume"}
+        return pasted(
+            [name, *account, *journal, *self._pace, *words_of({"--resend-input": resends}), *words]
+        )
+
+    @property
+    def _pace(self) -> Sequence[str]:
+        window = self.settle_window
+        return words_of(
+            {
+                "--concurrency": None if self.concurrency == CONCURRENCY else self.concurrency,
+                "--timeout": self.timeout,
+                "--rate": self.rate,
+                "--settle-window": None if window == SETTLE_WINDOW else window,
+            }
+        )
+
+
+@frozen(kw_only=True)
+class Worked:
+    """What a run came to, and what is known of why."""
+
+    summary: Summary
+    reasons: Sequence[Reason] = ()
+    pace: Pace | None = None
+    never_begun: int = 0
+    is_entered: bool = True
+    """Whether the journal holds what was to be sent."""
 
 
 async def work(
@@ -99,37 +110,79 @@ async def work(
     *,
     unbegun: Callable[[], Summary],
     before: Before | None = None,
-) -> Summary:
+    plan: Plan | None = None,
+) -> Worked:
     """Run *go* to its end, as people watch and interrupt it, and return what it comes to.
 
     That is *unbegun* where it is interrupted *before* anything may be sent.
     """
     main = asyncio.current_task()
     assert main is not None  # noqa: S101  for the type checker; a coroutine runs in a task
-    shown = _Shown(console, main)
-    shown.heed_signals()
+    watch = Watch(console, main, settle_window=options.settle_window, rate=options.rate, plan=plan)
+    heed(watch.interrupt)
+    reasons: Sequence[Reason] = ()
+    summary = None
     try:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(journal)
+            shown = screen(console, quiet=options.quiet)
+            with shown.ticking(watch.facts):
+                await stack.enter_async_context(journal)
             made = _client(options.applied_to(config, options.policy), console)
-            client = await stack.enter_async_context(made)
-            if before is not None and (summary := await before(client, journal)) is not None:
-                return summary
-            shown.client = client
-            shown.runner = Runner(
-                client, journal, resend_input=options.resend_input, watch=shown.see
-            )
-            stack.enter_context(shown.progress(quiet=options.quiet))
-            summary = await go(shown.runner, options.told)
-            shown.explain(shown.runner.failure)
+            watch.client = await stack.enter_async_context(made)
+            if before is not None and (summary := await before(made, journal)) is not None:
+                return Worked(summary=summary)
+            watch.runner = Runner(made, journal, resend_input=options.resend_input, watch=watch.see)
+            with shown.ticking(watch.facts):
+                summary = await go(watch.runner, options.told)
+                watch.is_over = True
+                reasons = await _reasons(journal, watch, summary, is_all=plan is None)
+            watch.explain(watch.runner.failure)
     except asyncio.CancelledError:
-        if shown.signal is None:
+        if watch.signal is None:
             raise
-        summary = shown.broken_off(unbegun, shown.signal)
-    # A rehearsal is not gone on with.
-    if shown.runner is not None and unbegun().journal is not None:
-        _advise(summary, shown.runner, options, console)
-    return summary
+    return _worked(watch, summary, unbegun, reasons)
+
+
+def _worked(
+    watch: Watch, summary: Summary | None, unbegun: Callable[[], Summary], reasons: Sequence[Reason]
+) -> Worked:
+    """Return how it stands: what is in flight stays as the journal has it, in doubt."""
+    runner = watch.runner
+    if runner is None:
+        return Worked(summary=evolve(unbegun(), exit_code=128 + (watch.signal or 0)))
+    return Worked(
+        summary=summary or runner.summary(),
+        reasons=reasons,
+        pace=watch.pace,
+        never_begun=runner.progress.counts[State.PLANNED],
+        is_entered=runner.is_entered,
+    )
+
+
+async def _reasons(
+    journal: Journal, watch: Watch, summary: Summary, *, is_all: bool
+) -> Sequence[Reason]:
+    """Return why not all of a run's invoices are confirmed; *is_all*, it went on with all there were."""
+    runner = watch.runner
+    if runner is None or runner.failure is not None or not runner.is_entered:
+        return ()
+    counts = runner.progress.counts
+    refused = summary.conflict - counts[State.CONFLICT]
+    told = [watch.refused(refused)] if refused > 0 else []
+    if not any(counts[state] for state in NEEDY):
+        return told
+    try:
+        if not is_all:
+            return [*told, *await journal.reasons((await journal.runs(1))[0].id)]
+        found = Reasons()
+        async for record in journal.records({state for state in NEEDY if counts[state]}):
+            # What an earlier run brought to its end is not this one's.
+            if record.state not in FINAL or record.seq in watch.ended:
+                found.add(record)
+        return [*told, *found.found()]
+    except JournalError as error:
+        watch.explain(error)
+        return told
 
 
 def _client(config: ClientConfig, console: Console) -> VtexInvoiceClient:
@@ -141,135 +194,35 @@ def _client(config: ClientConfig, console: Console) -> VtexInvoiceClient:
     return client
 
 
-class _Shown:
-    """What people see of a run, and how they end it."""
-
-    def __init__(self, console: Console, main: asyncio.Task[object]) -> None:
-        self.runner: Runner | None = None
-        self.client: VtexInvoiceClient | None = None
-        self._ticker = Ticker()
-        self.signal: int | None = None
-        self._console = console
-        self._main = main
-        self._closing: asyncio.Future[None] | None = None
-
-    def heed_signals(self) -> None:
-        """Let signals end the run; not those that are ignored, as nohup has it."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                asyncio.get_running_loop().add_signal_handler(number, self.interrupt, number)
-
-    def interrupt(self, number: int) -> None:
-        """Drain at the first signal; leave at once at the second."""
-        if self.signal is not None or self.runner is None:
-            self.signal = number
-            self._main.cancel()
-            return
-        self.signal = number
-        self.runner.stop(
-            "Interrupted: those in flight are awaited; once more to leave at once",
-            signal=number,
-        )
-
-    def broken_off(self, unbegun: Callable[[], Summary], signal: int) -> Summary:
-        """Return how it stands: what is in flight stays as the journal has it, in doubt."""
-        if self.runner is not None:
-            return self.runner.summary()
-        self._console.print("Interrupted: nothing was sent.")
-        return evolve(unbegun(), exit_code=128 + signal)
-
-    def see(self, event: Event) -> None:
-        """Tell of what happened where it needs a person."""
-        match event:
-            case Moved(record=record, error=error):
-                told = _said(record, error)
-                if told is not None:
-                    self._name(record.line, record.invoice_number, record.state, told)
-                self._show()
-            case Refused(entry=entry, state=state):
-                told = f"the journal has it as {state}, with other contents"
-                self._name(entry.line, entry.invoice_number, State.CONFLICT, told)
-            case Stopped(reason=reason, for_good=for_good):
-                told = reason if reason.endswith("?") else f"{reason}."
-                self._console.print(f"{told} No more are sent.")
-                if for_good and self.client is not None and self._closing is None:
-                    # What waits for its turn, or between two attempts, need not wait for it.
-                    self._closing = asyncio.ensure_future(self.client.aclose())
-            case Lost(record=record, state=state, facts=facts):
-                self._tell_lost(record.order_id, record.invoice_number, state, facts)
-
-    @contextmanager
-    def progress(self, *, quiet: bool) -> Iterator[None]:
-        """Show how far it has come, also while nothing happens but waiting."""
-        with ticker(self._console, "invoices", quiet=quiet) as self._ticker:
-            ticking = asyncio.create_task(self._tick())
-            try:
-                yield
-            finally:
-                ticking.cancel()
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(PLAIN_EVERY)
-            self._show()
-
-    def _show(self) -> None:
-        if self.runner is not None:
-            self._ticker.show(self.runner.progress.counts, self.runner.progress.in_flight)
-
-    def explain(self, failure: Exception | None) -> None:
-        """Tell what ended the run, if it did not end by itself."""
-        if failure is None:
-            return
-        if isinstance(failure, VtexInvoiceError):
-            self._console.print(f"vtex-invoice: {failure}")
-        else:
-            self._console.print("".join(traceback.format_exception(failure)))
-            self._console.print("vtex-invoice: this is a bug; the counts are those of the journal")
-
-    def _name(
-        self, line: int | None, number: str, state: State, told: VtexInvoiceError | str
-    ) -> None:
-        self._console.print(f"line {line}, invoice {number}, {state}: {told}")
-
-    def _tell_lost(
-        self, order_id: str, number: str, state: State, facts: Mapping[str, Any]
-    ) -> None:
-        """Say on stderr what the journal could not take, so that it is somewhere."""
-        lost = {"orderId": order_id, "invoiceNumber": number, "state": state, **facts}
-        self._console.print(orjson.dumps(lost).decode())
+def counts_of(summary: Summary) -> Mapping[str, int]:
+    """Return what a summary counts."""
+    none = {"exit_code", "elapsed_s", "journal"}
+    return {name: count for name, count in summary.counts.items() if name not in none}
 
 
-def _said(record: Record, error: VtexInvoiceError | None) -> VtexInvoiceError | str | None:
-    """Return what is to be said of where an invoice got, if anything is."""
-    match record.state, error:
-        case State.CONFIRMED, _:
-            return "its order shows it" if record.confirmed_by == "order" else None
-        case State.HELD, _:
-            return record.message
-        case State.IN_DOUBT, CallError():
-            reason, _, _ = error.reason.partition(";")
-            return f"{reason}; it may have been applied"
-        case State.ABSENT, InvoiceAbsent():
-            told = "the order has not shown it for the whole settle window"
-            if record.resent:
-                return f"{told}, though it was sent twice: look at the order"
-            if record.type is InvoiceType.INPUT:
-                return f"{told}; it refunds a shopper, and is sent again with --resend-input alone"
-            return f"{told}; `send` and `resume` send it once more"
-        case _:
-            return error
+def tell_worked(
+    worked: Worked,
+    title: str,
+    options: WorkOptions,
+    console: Console,
+    next_: Sequence[NextStep] | None = None,
+) -> None:
+    """Tell people how a run ended and what to do next, and programs what it counted.
 
-
-def _advise(summary: Summary, runner: Runner, options: WorkOptions, console: Console) -> None:
-    """Tell how to go on from there."""
-    if not runner.is_entered:
-        console.print("The journal may have taken in none of it: send the file again.")
-        return
-    if summary.not_sent or summary.in_doubt or summary.held:
-        console.print(f"Go on with: {options.command('resume', summary.journal)}")
-    for state in (State.REJECTED, State.ABSENT, State.CONFLICT):
-        if runner.progress.counts[state]:
-            export = f"{options.command('export', summary.journal)} --state {state}"
-            then = "correct and send what this writes" if state is State.REJECTED else "look at"
-            console.print(f"{state.capitalize()}: {then}: {export}")
+    What is to be done is known from the counts, unless *next_* knows better.
+    """
+    summary = worked.summary
+    counts = counts_of(summary)
+    if next_ is None:
+        next_ = list(steps(counts, summary.exit_code, options.command))
+    ended = Ended(
+        counts=counts,
+        elapsed=summary.elapsed_s,
+        pace=worked.pace,
+        never_begun=worked.never_begun,
+        reasons=worked.reasons,
+        next_=next_,
+    )
+    tell(ended, title, console, quiet=options.quiet)
+    if options.as_json:
+        say_json(summary.counts)

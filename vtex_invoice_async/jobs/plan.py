@@ -99,6 +99,8 @@ class Plan:
         """Rows that cannot be sent."""
         self.duplicates = 0
         """Rows that repeat another one to the letter; the invoice is sent once."""
+        self.given = 0
+        """Entries that were taken out of it, of those that are asked for."""
         self._strict = strict
         self._strays = 0
         # It is used by one thread at a time: first by who reads the file, then by the journal's.
@@ -166,9 +168,10 @@ class Plan:
 
     def entries(self) -> Iterator[Entry]:
         """Yield each sound invoice once, in the order of the source."""
-        for values in self._database.execute(
+        rows = self._database.execute(
             f"SELECT {_ENTRY} FROM entry WHERE body IS NOT NULL ORDER BY seq"  # noqa: S608
-        ):
+        )
+        for self.given, values in enumerate(rows, 1):
             yield self._read(values)
 
     def orders_in_all(self) -> int:

@@ -78,13 +78,15 @@ def read(
     order_id_from: str | None = None,
     now: datetime | None = None,
     with_order: bool = False,
+    began: Callable[[BinaryIO], None] = lambda _: None,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows of one or more files, which are read as they are asked for.
 
     `-` is standard input. Without *format_*, a file's name says what it is; what says nothing is
     JSON lines. *order_id_from* is one of `order_ids.CHOICES`, for NF-e alone, which need it.
     Without *now*, no date is taken to lie in the future. Rows that are checked *with_order* later
-    may name lines by SKU in every dialect. Raises `OSError` where a file cannot be read, and
+    may name lines by SKU in every dialect. *began* is told of each file that is read from its
+    beginning to its end. Raises `OSError` where a file cannot be read, and
     `ConfigError` where what is asked for makes no sense, or an extra is missing that it needs.
     """
     if paths.count("-") > 1:
@@ -103,6 +105,7 @@ def read(
             yield broken_row(name, 1, 1, message)
             continue
         with opened(path) as file:
+            began(file)
             for row in _told(_READERS[formats[path]](file, name, orders_api), name):
                 yield row if isinstance(row, BadRow) else check(row)
 

@@ -7,7 +7,7 @@ the parcel is, or PUT's (`isDelivered, deliveredDate, events`) and says how far 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import BinaryIO, Final, TypeAlias
 
@@ -102,6 +102,9 @@ class TrackSummary:
         return evolve(self, exit_code=exit_code(counts, ending))
 
 
+Watched: TypeAlias = Callable[[Iterator[TrackingRow | BadRow]], Iterator[TrackingRow | BadRow]]
+
+
 class TrackingPlan:
     """What a file of tracking asks for. It is held in memory, so that orders can be gone through."""
 
@@ -120,9 +123,12 @@ class TrackingPlan:
         """How many rows would be sent."""
         return sum(isinstance(row, TrackingRow) for row in self._rows.values())
 
-    def check(self) -> Iterator[RowProblem]:
-        """Read the whole file; yield its warnings, and why rows cannot be sent."""
-        for row in read_tracking(self._file, self._orders_api):
+    def check(self, watched: Watched = iter) -> Iterator[RowProblem]:
+        """Read the whole file; yield its warnings, and why rows cannot be sent.
+
+        The rows go through *watched*, by which it is known how many there are.
+        """
+        for row in watched(read_tracking(self._file, self._orders_api)):
             if isinstance(row, BadRow):
                 self.invalid += 1
                 yield from row.problems
