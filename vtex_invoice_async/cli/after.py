@@ -12,7 +12,7 @@ from rich.text import Text
 from vtex_invoice_async.cli.commands import free_name
 from vtex_invoice_async.cli.display import has_unicode
 from vtex_invoice_async.cli.ending import Figure, NextStep, next_lines, reason_lines, table_lines
-from vtex_invoice_async.cli.wording import duration
+from vtex_invoice_async.cli.wording import one_line, took
 from vtex_invoice_async.jobs.reasons import Reason
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.throttle import Pace
@@ -33,7 +33,12 @@ class Ended:
     """Those of what was not sent that nothing keeps from going."""
 
     reasons: Sequence[Reason] = ()
+    note: str = ""
+    """What else is to be known."""
+
     next_: Sequence[NextStep] = ()
+    has_run: bool = True
+    """Whether anything may have been sent: what was refused before that needs no table."""
 
     @property
     def is_well(self) -> bool:
@@ -46,18 +51,23 @@ class Ended:
 def tell(ended: Ended, title: str, console: Console, *, quiet: bool) -> None:
     """Tell how a run ended; *quiet*, only what somebody has to see to."""
     width, unicode = width_of(console), has_unicode(console, os.environ)
-    if ended.is_well:
-        if not quiet:
-            console.print(headline(ended, title), soft_wrap=True)
-            say(next_lines(ended.next_), console)
-        return
-    if not quiet and ended.counts["planned"]:
-        took = f" in {duration(ended.elapsed)}" if ended.elapsed else ""
-        table = table_lines(f"{title}{took}", figures(ended), width, unicode=unicode)
-        say(table, console)
-    more = "`vtex-invoice report` has them all"
-    say(reason_lines(ended.reasons, width, more=more, unicode=unicode), console)
-    say(next_lines(ended.next_), console)
+    blocks: list[Iterator[Text]] = []
+    if ended.is_well and not quiet:
+        blocks.append(iter([Text(one_line(headline(ended, title), unicode=unicode))]))
+    elif ended.has_run and ended.counts["planned"] and not quiet:
+        headed = f"{title} in {took(ended.elapsed)}" if ended.elapsed else title
+        blocks.append(table_lines(headed, figures(ended), width, unicode=unicode))
+    if ended.reasons:
+        more = "`vtex-invoice report` has them all"
+        blocks.append(reason_lines(ended.reasons, width, more=more, unicode=unicode))
+    if ended.note and not quiet:
+        blocks.append(iter([Text(ended.note)]))
+    if ended.next_ and not (quiet and ended.is_well):
+        blocks.append(next_lines(ended.next_, width))
+    for at, block in enumerate(blocks):
+        if at:
+            console.print()
+        say(block, console)
 
 
 def say(lines: Iterator[Text], console: Console) -> None:
@@ -80,7 +90,7 @@ def headline(ended: Ended, title: str) -> str:
     if before == planned:
         known = "their orders show it" if "skipped" in counts else "the journal has it"
         return f"{title}: {all_} confirmed before, as {known}; nothing was sent."
-    remarks = [*([f"in {duration(ended.elapsed)}"] if ended.elapsed else []), *_rates(ended)]
+    remarks = [*([f"in {took(ended.elapsed)}"] if ended.elapsed else []), *_rates(ended)]
     if before:
         remarks.append(f"{before:,} of them before this run")
     if found := counts.get("confirmed_by_order", 0):
@@ -95,7 +105,7 @@ def figures(ended: Ended) -> Sequence[Figure]:
     remarks = {
         "confirmed": _confirmed(counts),
         "skipped": "their orders show it already",
-        "not_sent": f"{ended.never_begun:,} never begun" if ended.never_begun else "",
+        "not_sent": _never_begun(ended.never_begun, counts["not_sent"]),
         "held": "wait for another invoice of their order",
         "absent": "not on their orders",
         "conflict": "there with other contents",
@@ -116,6 +126,12 @@ def figures(ended: Ended) -> Sequence[Figure]:
     if pace is not None and pace.retried:
         found.append(Figure("retries", f"{pace.retried:,}", "VTEX had not acted on them"))
     return found
+
+
+def _never_begun(count: int, of: int) -> str:
+    if not count:
+        return ""
+    return "never begun" if count == of else f"{count:,} of them never begun"
 
 
 def _confirmed(counts: Mapping[str, int]) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vtex_invoice_async.cli.after import say
+from vtex_invoice_async.cli.after import say, width_of
 from vtex_invoice_async.cli.checking import Checking
 from vtex_invoice_async.cli.commands import account_words, pasted, words_of
 from vtex_invoice_async.cli.display import has_unicode, stderr, stdout
@@ -87,7 +87,7 @@ def run_check(options: CheckOptions) -> int:
     if not plan.planned:
         tell_nothing(console)
     if not options.quiet:
-        say(next_lines(list(_next(plan, options))), console)
+        say(next_lines(list(_next(plan, options)), width_of(console)), console)
     if not is_told:
         return Exit.DISK
     return Exit.BAD_INPUT if plan.invalid or not plan.planned else Exit.CONFIRMED

@@ -23,7 +23,7 @@ def words_of(given: Mapping[str, object]) -> Sequence[str]:
         if value is True:
             found.append(name)
         elif value is not None and value is not False:
-            found += [name, str(value)]
+            found += [name, f"{value:g}" if isinstance(value, float) else str(value)]
     return found
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 from rich.text import Text
 
 from vtex_invoice_async.cli.facts import STYLES
 from vtex_invoice_async.cli.wording import clip, counted, one_line, wrapped
 from vtex_invoice_async.jobs.reasons import Place, Reason
+from vtex_invoice_async.outcome import State
 
 __all__ = ["Figure", "NextStep", "next_lines", "reason_lines", "table_lines"]
 
@@ -36,7 +37,7 @@ class NextStep:
     """What to do next: what for, and the commands to type."""
 
     what_for: str
-    commands: Sequence[str] = field(factory=tuple)
+    commands: Sequence[str]
 
 
 def table_lines(
@@ -79,12 +80,12 @@ def reason_lines(
         yield Text(f"  and {kinds}, {count:,} in all: {more}")
 
 
-def next_lines(steps: Sequence[NextStep]) -> Iterator[Text]:
+def next_lines(steps: Sequence[NextStep], width: int | None) -> Iterator[Text]:
     """Yield what to do next; a command is indented more than what it is for."""
     if steps:
         yield Text("Next:", "bold")
     for step in steps:
-        yield Text(f"  {step.what_for}" + (":" if step.commands else "."))
+        yield from map(Text, wrapped(f"{step.what_for}:", width, 2))
         for command in step.commands:
             yield Text(f"    {command}", "cyan")
 
@@ -94,6 +95,9 @@ def _words(reason: Reason, name: str, *, unicode: bool) -> str:
         str(part) for part in (reason.status, reason.code) if part is not None and part != ""
     )
     message = "" if reason.message is None else reason.message[:LONGEST_MESSAGE]
+    if reason.state is State.IN_DOUBT:
+        # What to do about it is said behind it, and anew below.
+        message, _, _ = message.partition(";")
     if reason.code is not None:
         # VTEX's own words begin with it more often than not.
         message = message.removeprefix(f"{reason.code}: ")

@@ -139,10 +139,12 @@ def _first(facts: Facts, room: int, *, unicode: bool) -> Text:
     phase = clip(one_line(facts.phase, unicode=unicode), room, unicode=unicode)
     unit = f" {facts.unit}" if facts.unit else ""
     total = "" if facts.total is None else f"/{facts.total:,}"
+    # As wide as it will be: what stands behind it need not move.
+    done = f"{facts.done:>{max(len(total) - 1, 1)},}"
     left = "" if facts.left is None else f"ETA {duration(facts.left)}"
     pieces = [
         Piece(6, phase, style="bold"),
-        Piece(4, f"{facts.done:,}{total}{unit}", f"{facts.done:,}{total}"),
+        Piece(4, f"{done}{total}{unit}", f"{done}{total}"),
         Piece(5, _percent(facts)),
         Piece(2, duration(facts.elapsed), style="dim"),
         Piece(3, left),

@@ -66,10 +66,7 @@ def tell_disk(error: OSError | sqlite3.OperationalError, console: Console) -> No
 
 def tell_unsent(invalid: int, console: Console) -> None:
     """Say that a file was not sent for its bad rows."""
-    console.print(
-        f"Nothing was sent. Rows that cannot be sent: {invalid:,}. "
-        "Correct them, or send the others with --skip-invalid."
-    )
+    console.print(f"Nothing was sent. Rows that cannot be sent: {invalid:,}.")
 
 
 def tell_nothing(console: Console) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve, frozen
 from rich.console import Console
@@ -47,6 +47,9 @@ from vtex_invoice_async.jobs.verifying import exit_of_reading, verify_plan
 from vtex_invoice_async.sandbox import Sandbox
 
 __all__ = ["SendOptions", "run_send"]
+
+
+REHEARSED: Final = "It was a rehearsal: nothing left this machine, and no journal was kept."
 
 
 @frozen(kw_only=True)
@@ -113,7 +116,10 @@ def run_send(options: SendOptions) -> int:
                 worked = _send(plan, config, sandbox, options, console)
             else:
                 worked = Worked(summary=_unsent(plan, Exit.BAD_INPUT))
-    tell_worked(worked, options.title, options, console, list(_next(worked, options)))
+    is_rehearsed = options.sandbox and worked.pace is not None
+    note = REHEARSED if is_rehearsed else ""
+    next_ = list(_next(worked, options))
+    tell_worked(worked, options.title, options, console, next_, note)
     return worked.summary.exit_code
 
 
@@ -122,9 +128,8 @@ def _next(worked: Worked, options: SendOptions) -> Iterator[NextStep]:
     summary = worked.summary
     fix = free_name("problems", ".csv")
     if summary.invalid:
-        rest = "what is confirmed is not sent twice"
         yield NextStep(
-            f"Correct the file and check it; then send it: {rest}",
+            "Correct the file and check it, then send it",
             [options.again("check"), options.again("send", **{"--skip-invalid": False})],
         )
         yield NextStep(
@@ -149,9 +154,8 @@ def _next(worked: Worked, options: SendOptions) -> Iterator[NextStep]:
 
 
 def _after_rehearsal(summary: Summary, options: SendOptions) -> Iterator[NextStep]:
-    yield NextStep("It was a rehearsal: nothing left this machine, and no journal was written")
     if summary.confirmed == summary.planned:
-        yield NextStep("Send it to VTEX", [options.again("send", **{"--sandbox": False})])
+        yield NextStep("Send it for good, to VTEX", [options.again("send", **{"--sandbox": False})])
     else:
         yield NextStep("Correct the file, and rehearse it again", [options.again("send")])
 

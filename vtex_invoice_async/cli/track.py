@@ -102,6 +102,7 @@ def _told(
         pace=pace,
         reasons=failed.reasons(),
         next_=list(_next(summary, options)),
+        has_run=summary.exit_code != Exit.BAD_INPUT,
     )
     tell(ended, named(options.file), console, quiet=options.quiet)
     if options.as_json:

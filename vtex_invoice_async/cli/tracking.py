@@ -21,7 +21,7 @@ from vtex_invoice_async.cli.meter import Meter
 from vtex_invoice_async.cli.screen import screen
 from vtex_invoice_async.cli.settings import CallOptions
 from vtex_invoice_async.cli.signals import heed
-from vtex_invoice_async.cli.watch import Naming, drained, left_at_once
+from vtex_invoice_async.cli.watch import Naming, drained, left_at_once, said
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.config import ClientConfig
 from vtex_invoice_async.errors import CallError, ConfigError, NotSent, RateLimited, Rejected
@@ -157,7 +157,7 @@ class _Run:
             # A read sends nothing: only a refusal is more than that.
             state = State.REJECTED if isinstance(error, Rejected) else State.NOT_SENT
             for row in rows:
-                self._fail(row, state, f"the order could not be read: {error}", error)
+                self._fail(row, state, f"the order could not be read: {_words(error)}", error)
             return None
         self._learn(None, probe=probe)
         return order
@@ -186,7 +186,7 @@ class _Run:
             await self._client.send(row.operation)
         except (ConfigError, CallError) as error:
             self._learn(error)
-            self._fail(row, state_of(error), str(error), error)
+            self._fail(row, state_of(error), _words(error), error)
             return False
         self._learn(None)
         self._end(row, State.CONFIRMED)
@@ -267,6 +267,10 @@ class _Run:
             signal=self.signal,
         )
         return counted.ended_by(ending)
+
+
+def _words(error: ConfigError | CallError) -> str:
+    return said(error) if isinstance(error, CallError) else str(error)
 
 
 async def track(

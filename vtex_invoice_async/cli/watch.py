@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Mapping
@@ -13,9 +15,10 @@ from typing import Any, Final
 import orjson
 from rich.console import Console
 
+from vtex_invoice_async.cli.display import has_unicode
 from vtex_invoice_async.cli.facts import Facts, pace_words
 from vtex_invoice_async.cli.meter import Meter
-from vtex_invoice_async.cli.wording import one_line
+from vtex_invoice_async.cli.wording import clip, one_line
 from vtex_invoice_async.client import VtexInvoiceClient
 from vtex_invoice_async.errors import CallError, ConfigError, InvoiceAbsent, VtexInvoiceError
 from vtex_invoice_async.jobs.events import Event, Lost, Moved, Refused, Stopped
@@ -27,10 +30,13 @@ from vtex_invoice_async.outcome import State
 from vtex_invoice_async.throttle import Pace
 from vtex_invoice_async.vocabulary import InvoiceType
 
-__all__ = ["SHOWN_OF_A_KIND", "Naming", "Watch", "drained", "left_at_once"]
+__all__ = ["SHOWN_OF_A_KIND", "Naming", "Watch", "drained", "left_at_once", "said"]
 
 SHOWN_OF_A_KIND: Final = 20
 """Invoices that are named while a run goes, of those that end alike."""
+
+SHORTEST_LINE: Final = 60
+"""Cells that it takes to name one."""
 
 INTERRUPTED: Final = "interrupted"
 
@@ -49,6 +55,7 @@ class Naming:
     def __init__(self, console: Console, what: str) -> None:
         self._console = console
         self._what = what
+        self._unicode = has_unicode(console, os.environ)
         self._named: Counter[str] = Counter()
 
     def name(self, line: int | None, number: str, state: str, told: object) -> None:
@@ -56,9 +63,13 @@ class Naming:
         self._named[state] += 1
         if self._named[state] <= SHOWN_OF_A_KIND:
             place = "" if line is None else f"line {line}, "
-            self._console.print(one_line(f"{place}invoice {number}, {state}: {told}"))
+            words = one_line(f"{place}invoice {number}, {state.replace('_', ' ')}: {told}")
+            # On a terminal one line is enough: the end and `export` have all of the words.
+            is_terminal = self._console.file.isatty()
+            width = max(self._console.width, SHORTEST_LINE) if is_terminal else sys.maxsize
+            self._console.print(clip(words, width, unicode=self._unicode), soft_wrap=True)
         elif self._named[state] == SHOWN_OF_A_KIND + 1:
-            kind = str(state).replace("_", " ")
+            kind = state.replace("_", " ")
             self._console.print(f"More {self._what} are {kind}: the end counts them by reason.")
 
 
@@ -285,5 +296,17 @@ def _said(record: Record, error: VtexInvoiceError | None) -> VtexInvoiceError | 
             if record.type is InvoiceType.INPUT:
                 return f"{told}; it refunds a shopper, and is sent again with --resend-input alone"
             return f"{told}; `send` and `resume` send it once more"
+        case _, CallError():
+            return said(error)
         case _:
             return error
+
+
+def said(error: CallError) -> str:
+    """Return VTEX's words with what names them, or else why there are none."""
+    if error.status is None or not (error.code or error.message):
+        status = "" if error.status is None else f"status {error.status}: "
+        return f"{status}{error.reason}"
+    words = error.message or error.reason
+    code = f", {error.code}" if error.code else ""
+    return f"status {error.status}{code}: {words}"

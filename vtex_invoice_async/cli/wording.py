@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from attrs import frozen
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-__all__ = ["Piece", "clip", "counted", "duration", "fitted", "joined", "one_line", "wrapped"]
+__all__ = [
+    "Piece",
+    "clip",
+    "counted",
+    "duration",
+    "fitted",
+    "joined",
+    "one_line",
+    "took",
+    "wrapped",
+]
 
 
 def one_line(text: str, *, unicode: bool = True) -> str:
@@ -37,6 +48,15 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+LIGHT: Final = 2
+"""The weight of what may be left out."""
+
+
+def took(seconds: float) -> str:
+    """Return how long something took: 4.2 s, 12:31."""
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+
+
 @frozen
 class Piece:
     """A part of a line, in the words that it has where there is room, and in fewer."""
@@ -50,21 +70,24 @@ class Piece:
 
 
 def fitted(pieces: Sequence[Piece], width: int, gap: str) -> Text:
-    """Return as much of *pieces* as goes on *width* cells, in their order."""
-    shown: dict[int, str] = {at: piece.words for at, piece in enumerate(pieces) if piece.words}
-    lightest = sorted(shown, key=lambda at: pieces[at].weight)
-    shortened = [at for at in lightest if pieces[at].short is not None]
-    for at in (*shortened, *lightest[:-1]):
+    """Return as much of *pieces* as goes on *width* cells, in their order.
+
+    What is light is left out before any words are shortened.
+    """
+    shown = {at: piece.words for at, piece in enumerate(pieces) if piece.words}
+    by_weight = sorted(shown, key=lambda at: pieces[at].weight)
+    light = [at for at in by_weight if pieces[at].weight <= LIGHT]
+    shorter = {at: pieces[at].short or words for at, words in shown.items()}
+    for at in (*light, None, *by_weight[len(light) : -1]):
         if cell_len(gap.join(shown.values())) <= width:
             break
-        short = pieces[at].short
-        if short is not None and shown[at] != short:
-            shown[at] = short
+        if at is None:
+            shown = {left: shorter[left] for left in shown}
         else:
             del shown[at]
-    line = joined([(shown[at], pieces[at].style) for at in sorted(shown)], gap)
+    line = joined([(words, pieces[at].style) for at, words in shown.items()], gap)
     if line.cell_len > width:
-        return Text(clip(line.plain, width), style=pieces[lightest[-1]].style)
+        return Text(clip(line.plain, width), style=pieces[by_weight[-1]].style)
     return line
 
 

@@ -206,6 +206,7 @@ def tell_worked(
     options: WorkOptions,
     console: Console,
     next_: Sequence[NextStep] | None = None,
+    note: str = "",
 ) -> None:
     """Tell people how a run ended and what to do next, and programs what it counted.
 
@@ -221,7 +222,9 @@ def tell_worked(
         pace=worked.pace,
         never_begun=worked.never_begun,
         reasons=worked.reasons,
+        note=note,
         next_=next_,
+        has_run=worked.pace is not None,
     )
     tell(ended, title, console, quiet=options.quiet)
     if options.as_json:
