@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,18 @@ from tests.command_line import file_of, json_lines, run
 
 TIME: Final = "2025-01-31T18:25:43"
 SUMMARY: Final = "3 invoices can be sent, 7 rows cannot, 1 repeats another.\n"
+
+
+def again(*words: object) -> str:
+    """What is said to be done next where something is wrong."""
+    command = shlex.join(["vtex-invoice", "check", *map(str, words)])
+    return f"Next:\n  Correct the file, and check it again:\n    {command}\n"
+
+
+def rehearse(*words: object) -> str:
+    """What is said to be done next where nothing is."""
+    command = shlex.join(["vtex-invoice", "send", *map(str, words)])
+    return f"Next:\n  Rehearse it; nothing leaves this machine:\n    {command}\n"
 
 
 def sound(order: str = "1-01", number: str = "NFe1", **changes: Any) -> dict[str, Any]:
@@ -104,7 +117,7 @@ async def test_a_table_has_a_row_for_each_kind(tmp_path: Path) -> None:
     ended = await run("check", path)
 
     assert ended.stdout == TABLE.format(path=path)
-    assert (ended.code, ended.stderr) == (65, SUMMARY)
+    assert (ended.code, ended.stderr) == (65, SUMMARY + again(path))
 
 
 async def test_json_lines_have_each_problem(tmp_path: Path) -> None:
@@ -116,7 +129,7 @@ async def test_json_lines_have_each_problem(tmp_path: Path) -> None:
     assert [list(row) for row in told] == [COLUMNS] * len(CELLS)
     cells = [["" if cell is None else cell for cell in row.values()] for row in told]
     assert cells == [[*row[:5], str(path), *map(int, row[5:])] for row in CELLS]
-    assert (ended.code, ended.stderr) == (65, SUMMARY)
+    assert (ended.code, ended.stderr) == (65, SUMMARY + again(path))
 
 
 async def test_csv_has_each_problem_and_no_formula(tmp_path: Path) -> None:
@@ -130,7 +143,7 @@ async def test_csv_has_each_problem_and_no_formula(tmp_path: Path) -> None:
     expected = [[*row[:5], str(path), *row[5:]] for row in CELLS]
     expected[6][2] = "'=HYPERLINK(1);'=2"
     assert rows == expected
-    assert (ended.code, ended.stderr) == (65, SUMMARY)
+    assert (ended.code, ended.stderr) == (65, SUMMARY + again(path))
 
 
 @pytest.mark.parametrize("output", ["table", "jsonl", "csv"])
@@ -140,7 +153,10 @@ async def test_of_a_sound_file_there_is_nothing_to_say(output: str, tmp_path: Pa
     ended = await run("check", path, "--output", output)
 
     assert ended.stdout == ("\ufeff" + ",".join(COLUMNS) + "\r\n" if output == "csv" else "")
-    assert (ended.code, ended.stderr) == (0, "1 invoice can be sent.\n")
+    assert (ended.code, ended.stderr) == (
+        0,
+        "1 invoice can be sent.\n" + rehearse("--sandbox", path),
+    )
 
 
 async def test_warnings_alone_are_no_failure_unless_that_is_wanted(tmp_path: Path) -> None:
@@ -151,11 +167,11 @@ async def test_warnings_alone_are_no_failure_unless_that_is_wanted(tmp_path: Pat
 
     assert ended.code == 0
     assert "Worth a look:\n        1  issuanceDate: " in ended.stdout
-    assert ended.stderr == "2 invoices can be sent.\n"
+    assert ended.stderr == "2 invoices can be sent.\n" + rehearse("--sandbox", path)
     assert strict.code == 65
     assert "Cannot be sent:\n        1  issuanceDate: " in strict.stdout
     assert "Worth a look" not in strict.stdout
-    assert strict.stderr == "1 invoice can be sent, 1 row cannot.\n"
+    assert strict.stderr == "1 invoice can be sent, 1 row cannot.\n" + again("--strict", path)
 
 
 @pytest.mark.parametrize("content", ["", "\n \n"])

@@ -155,7 +155,7 @@ async def test_a_run_that_was_interrupted_says_how_to_go_on_and_goes_on(tmp_path
             await until(lambda: sandbox.applied.total() >= 6)
             process.send_signal(signal.SIGTERM)
             _, told = await process.communicate()
-        said = re.search(r"Go on with: vtex-invoice (.*)", told.decode())
+        said = re.search(r"^    vtex-invoice (resume .*)$", told.decode(), re.MULTILINE)
         assert said is not None, told
         resumed = await run(*said[1].split(), "--json", environ=shop.environ)
 

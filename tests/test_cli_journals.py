@@ -91,7 +91,7 @@ async def test_a_run_that_was_cut_off_is_told_with_what_to_do(
     ended = await run("status", "--journal", journal)
 
     assert "was cut off" in ended.stderr
-    assert f"Go on with: vtex-invoice resume --journal {journal}" in ended.stderr
+    assert f"    vtex-invoice resume --journal {journal}\n" in ended.stderr
 
 
 @on_a_full_disk

@@ -300,7 +300,7 @@ async def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
     ended = await run("send", path, "--sandbox", "--json")
 
     assert_counts(ended, 0, planned=1, confirmed=1)
-    assert f"{path} in " in ended.stderr
+    assert f"{path}: 1 confirmed in " in ended.stderr
 
 
 def echoing(server: RawServer) -> Act:

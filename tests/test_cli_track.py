@@ -317,8 +317,7 @@ async def test_people_are_told_on_stderr_unless_they_want_it_quiet(tmp_path: Pat
         quiet = await run("track", path, "--quiet", environ=environ)
 
     assert (ended.code, ended.stdout) == (0, "")
-    assert "confirmed" in ended.stderr
-    assert f"{path} in " in ended.stderr
+    assert f"{path}: all 2 confirmed in " in ended.stderr
     assert (quiet.code, quiet.stdout, quiet.stderr) == (0, "", "")
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from vtex_invoice_async.cli.commands import free_name
 from vtex_invoice_async.cli.display import has_unicode
 from vtex_invoice_async.cli.ending import Figure, NextStep, next_lines, reason_lines, table_lines
-from vtex_invoice_async.cli.wording import one_line, took
+from vtex_invoice_async.cli.wording import one_line, took, wrapped
 from vtex_invoice_async.jobs.reasons import Reason
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.throttle import Pace
@@ -61,7 +61,7 @@ def tell(ended: Ended, title: str, console: Console, *, quiet: bool) -> None:
         more = "`vtex-invoice report` has them all"
         blocks.append(reason_lines(ended.reasons, width, more=more, unicode=unicode))
     if ended.note and not quiet:
-        blocks.append(iter([Text(ended.note)]))
+        blocks.append(map(Text, wrapped(ended.note, width, 0)))
     if ended.next_ and not (quiet and ended.is_well):
         blocks.append(next_lines(ended.next_, width))
     for at, block in enumerate(blocks):

@@ -58,7 +58,7 @@ class Checking:
         return Facts(
             phase="Checking",
             done=self._rows,
-            unit="rows",
+            unit="row",
             share=at / self._bytes if at else None,
             counts={"problems": self._told["refuse"], "warnings": self._told["warn"]},
             elapsed=elapsed,

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from rich.text import Text
 
 from vtex_invoice_async.cli.wording import Piece, clip, counted, duration, fitted, one_line
 from vtex_invoice_async.throttle import Pace
 
-__all__ = ["STYLES", "Facts", "in_a_line", "in_two_lines", "pace_words"]
+__all__ = ["SHORTEST_PAUSE", "STYLES", "Facts", "in_a_line", "in_two_lines", "pace_words"]
 
 STYLES: Final[Mapping[str, str]] = {
     "confirmed": "green",
@@ -36,8 +36,6 @@ _SIGNS: Final[Mapping[str, tuple[str, str]]] = {
     "skipped": ("✓", "="),
     "rejected": ("✗", "x"),
     "problems": ("✗", "x"),
-    "conflict": ("!", "!"),
-    "absent": ("!", "!"),
     "in doubt": ("?", "?"),
     "in flight": ("→", ">"),
 }
@@ -45,7 +43,7 @@ _SIGNS: Final[Mapping[str, tuple[str, str]]] = {
 
 _BAR: Final = 40
 _SHORTEST_BAR: Final = 8
-_SHORTEST_PAUSE: Final = 1.0
+SHORTEST_PAUSE: Final = 1.0
 """Seconds; less than that is how a limit is kept to."""
 
 
@@ -62,7 +60,7 @@ class Facts:
     """How much of it is done, from 0 to 1, where that is not `done` of `total`."""
 
     unit: str = ""
-    """What is counted, where that has to be said: `rows`."""
+    """What is counted, where that has to be said: `row`."""
 
     counts: Mapping[str, int] = field(factory=dict)
     """By outcome, and what is in flight."""
@@ -99,8 +97,8 @@ def in_two_lines(facts: Facts, width: int, *, unicode: bool) -> Sequence[Text]:
 def in_a_line(facts: Facts) -> str:
     """Return the same on one line of a log, worded the same each time."""
     done = f"{facts.done:,}" if facts.total is None else f"{facts.done:,} of {facts.total:,}"
-    unit = f" {facts.unit}" if facts.unit else ""
-    counts = [f"{count:,} {name}" for name, count in facts.counts.items() if count]
+    unit = _unit(facts)
+    counts = [_outcome(name, count) for name, count in facts.counts.items() if count]
     left = "" if facts.left is None else f", {duration(facts.left)} left"
     parts = [
         f"{done}{unit}{_percent(facts, ' (', ')')}",
@@ -120,7 +118,7 @@ def pace_words(pace: Pace, rate: float | None, given: float | None) -> str:
     """
     if not pace.is_answered:
         return "VTEX does not answer; trying again"
-    if pace.closed_for >= _SHORTEST_PAUSE:
+    if pace.closed_for >= SHORTEST_PAUSE:
         return f"paused {pace.closed_for:.0f} s: VTEX asked to wait"
     if rate is None:
         return ""
@@ -137,30 +135,35 @@ def _rate(rate: float) -> str:
 def _first(facts: Facts, room: int, *, unicode: bool) -> Text:
     """Return the phase, a bar, and times."""
     phase = clip(one_line(facts.phase, unicode=unicode), room, unicode=unicode)
-    unit = f" {facts.unit}" if facts.unit else ""
     total = "" if facts.total is None else f"/{facts.total:,}"
-    # As wide as it will be: what stands behind it need not move.
-    done = f"{facts.done:>{max(len(total) - 1, 1)},}"
+    done = f"{facts.done:,}{total}"
     left = "" if facts.left is None else f"ETA {duration(facts.left)}"
     pieces = [
         Piece(6, phase, style="bold"),
-        Piece(4, f"{done}{total}{unit}", f"{done}{total}"),
+        Piece(4, f"{done}{_unit(facts)}", done),
         Piece(5, _percent(facts)),
         Piece(2, duration(facts.elapsed), style="dim"),
         Piece(3, left),
     ]
-    line = fitted(pieces, room, "  ")
-    part, free = facts.part, min(room - line.cell_len - 2, _BAR)
+    line = fitted(pieces, room, "  ", unicode=unicode)
+    # As wide as it will be: what stands behind the bar need not move.
+    grows = max(2 * len(total) - 1 - len(done), 0)
+    part, free = facts.part, min(room - line.cell_len - 2 - grows, _BAR)
     if part is None or free < _SHORTEST_BAR or not line.plain.startswith(phase):
         return line
     at = len(phase)
-    return Text.assemble(line[:at], "  ", _bar(part, free, unicode=unicode), line[at:])
+    bar = _bar(part, free, unicode=unicode)
+    return Text.assemble(line[:at], "  ", bar, " " * grows, line[at:])
 
 
 def _bar(part: float, width: int, *, unicode: bool) -> Text:
     full = int(part * width)
     done, rest = ("━", "─") if unicode else ("#", "-")
     return Text.assemble((done * full, "green"), (rest * (width - full), "dim"))
+
+
+def _unit(facts: Facts) -> str:
+    return f" {facts.unit}{'' if facts.done == 1 else 's'}" if facts.unit else ""
 
 
 def _percent(facts: Facts, before: str = "", after: str = "") -> str:
@@ -173,13 +176,21 @@ def _second(facts: Facts, room: int, *, unicode: bool) -> Text:
     pieces = [
         *_outcomes(facts, unicode=unicode),
         # What holds everything up comes before what goes on anyway.
-        Piece(9, facts.waits, style="yellow"),
-        Piece(8, facts.pace, facts.pace.partition(",")[0].partition(":")[0], style="cyan"),
+        Piece(9, facts.waits, facts.waits.partition(":")[0], "yellow"),
+        Piece(8, facts.pace, facts.pace.partition(",")[0].partition(":")[0], "cyan"),
         *(Piece(2, words, style="dim") for words in _hold_ups(facts)),
     ]
-    if not any(piece.words for piece in pieces):
-        return Text()
-    return fitted(pieces, room, " · " if unicode else " | ")
+    told = [
+        evolve(
+            piece,
+            words=one_line(piece.words, unicode=unicode),
+            short=None if piece.short is None else one_line(piece.short, unicode=unicode),
+        )
+        for piece in pieces
+        if piece.words
+    ]
+    gap = " · " if unicode else " | "
+    return fitted(told, room, gap, unicode=unicode) if told else Text()
 
 
 def _outcomes(facts: Facts, *, unicode: bool) -> Iterator[Piece]:
@@ -187,7 +198,12 @@ def _outcomes(facts: Facts, *, unicode: bool) -> Iterator[Piece]:
         if count:
             weight = {"confirmed": 5, "in flight": 3}.get(name, 7)
             sign = _SIGNS.get(name, (f"{name} ",) * 2)[not unicode]
-            yield Piece(weight, f"{count:,} {name}", f"{sign}{count:,}", STYLES.get(name, ""))
+            yield Piece(weight, _outcome(name, count), f"{sign}{count:,}", STYLES.get(name, ""))
+
+
+def _outcome(name: str, count: int) -> str:
+    is_one = count == 1 and name in {"problems", "warnings"}
+    return f"{count:,} {name.removesuffix('s') if is_one else name}"
 
 
 def _hold_ups(facts: Facts) -> Sequence[str]:

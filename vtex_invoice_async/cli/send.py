@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,7 @@ from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
 from vtex_invoice_async.jobs.verifying import exit_of_reading, verify_plan
 from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["SendOptions", "run_send"]
 
@@ -119,7 +120,7 @@ def run_send(options: SendOptions) -> int:
     is_rehearsed = options.sandbox and worked.pace is not None
     note = REHEARSED if is_rehearsed else ""
     next_ = list(_next(worked, options))
-    tell_worked(worked, options.title, options, console, next_, note)
+    tell_worked(worked, options.title, options, console, next_=next_, note=note)
     return worked.summary.exit_code
 
 
@@ -227,17 +228,8 @@ def _send(
             go, journal, config, options, console, unbegun=unbegun, before=before, plan=plan
         )
 
-    async def rehearse(sandbox: Sandbox) -> Worked:
-        """Send to a sandbox that has orders for the plan, over a journal that goes with it."""
-        with tempfile.TemporaryDirectory(prefix="vtex-invoice-") as folder:
-            async with sandbox:
-                config = evolve(sandbox.config, orders_api=plan.orders_api)
-                journal = Journal.open(Path(folder) / "rehearsal.db", config)
-                worked = await run(journal, config)
-        return evolve(worked, summary=evolve(worked.summary, journal=None))
-
     if sandbox is not None:
-        return asyncio.run(rehearse(sandbox))
+        return asyncio.run(_rehearse(sandbox, plan.orders_api, run))
     assert config is not None  # noqa: S101  for the type checker: only a rehearsal has none
     assert path is not None  # noqa: S101
     if not os.path.lexists(path):
@@ -247,6 +239,19 @@ def _send(
     except JournalError as error:
         console.print(f"vtex-invoice: {error}")
         return Worked(summary=evolve(unbegun(), exit_code=exit_of(error)))
+
+
+async def _rehearse(
+    sandbox: Sandbox,
+    orders_api: OrdersApi,
+    run: Callable[[Journal, ClientConfig], Awaitable[Worked]],
+) -> Worked:
+    """Run against a sandbox that has orders for the plan, over a journal that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="vtex-invoice-") as folder:
+        async with sandbox:
+            config = evolve(sandbox.config, orders_api=orders_api)
+            worked = await run(Journal.open(Path(folder) / "rehearsal.db", config), config)
+    return evolve(worked, summary=evolve(worked.summary, journal=None))
 
 
 async def _verify(

@@ -16,7 +16,7 @@ import orjson
 from rich.console import Console
 
 from vtex_invoice_async.cli.display import has_unicode
-from vtex_invoice_async.cli.facts import Facts, pace_words
+from vtex_invoice_async.cli.facts import SHORTEST_PAUSE, Facts, pace_words
 from vtex_invoice_async.cli.meter import Meter
 from vtex_invoice_async.cli.wording import clip, one_line
 from vtex_invoice_async.client import VtexInvoiceClient
@@ -39,6 +39,7 @@ SHORTEST_LINE: Final = 60
 """Cells that it takes to name one."""
 
 INTERRUPTED: Final = "interrupted"
+SENDING: Final = "Sending"
 
 _NO_PACE: Final = Pace(rate=0, limit=None, closed_for=0, is_answered=True, throttled=0, retried=0)
 
@@ -184,37 +185,44 @@ class Watch:
         """Return how it stands."""
         if self.runner is None or self.client is None:
             return Facts(phase="Opening the journal", elapsed=elapsed)
-        progress, client = self.runner.progress, self.client
-        counts, in_flight = progress.counts, progress.in_flight
-        doubts = counts[State.IN_DOUBT] - in_flight
-        total, done = counts.total(), sum(counts[state] for state in _ENDS)
-        phase = self._phase_of(self.runner, doubts)
+        progress, now = self.runner.progress, self.client.now()
+        phase = self._phase_of(self.runner)
         if phase != self._phase:
             self._phase = phase
             self._meter.restart()
-        if not self.runner.is_entered and self._plan is not None:
-            done = self._plan.given
+        if not self.runner.is_entered:
+            return self._taking_in(elapsed)
+        counts, in_flight, pace = progress.counts, progress.in_flight, self.pace
+        if pace.closed_for >= SHORTEST_PAUSE or not pace.is_answered:
+            # How fast it went before says nothing of how fast it will go on.
+            self._meter.restart()
+        total, done = counts.total(), sum(counts[state] for state in _ENDS)
         self._meter.see(elapsed, done)
+        doubts = max(counts[State.IN_DOUBT] - in_flight, 0)
+        is_sending = bool(counts[State.PLANNED] or in_flight)
         outcomes = {str(state).replace("_", " "): counts[state] for state in _ENDS}
-        pace = self.pace
-        is_sending = bool(counts[State.PLANNED] or in_flight) and self.runner.is_entered
-        holds = pace.closed_for >= 1 or not pace.is_answered or not counts[State.PLANNED]
+        waits = "" if is_sending or not doubts else self._waits(doubts, now)
         return Facts(
             phase=phase,
             done=done,
             total=total,
-            counts=(
-                {**outcomes, "in flight": in_flight, "in doubt": max(doubts, 0)}
-                if self.runner.is_entered
-                else {}
-            ),
+            counts={**outcomes, "in flight": in_flight, "in doubt": 0 if waits else doubts},
             pace=pace_words(pace, self._meter.rate, self._rate) if is_sending else "",
-            waits=self._waits(doubts, client.now()) if doubts > 0 and not is_sending else "",
+            waits=waits,
             retried=pace.retried,
             throttled=pace.throttled,
             elapsed=elapsed,
-            left=None if holds and self.runner.is_entered else self._meter.left(total - done),
+            left=self._meter.left(total - done) if phase == SENDING else None,
         )
+
+    def _taking_in(self, elapsed: float) -> Facts:
+        """Return how it stands where the journal takes the plan in."""
+        if self._plan is None:
+            return Facts(phase=self._phase, elapsed=elapsed)
+        done, total = self._plan.given, self._plan.planned
+        self._meter.see(elapsed, done)
+        left = self._meter.left(total - done)
+        return Facts(phase=self._phase, done=done, total=total, elapsed=elapsed, left=left)
 
     @property
     def pace(self) -> Pace:
@@ -224,18 +232,19 @@ class Watch:
                 self._pace = self.client.pace()
         return self._pace
 
-    def _phase_of(self, runner: Runner, doubts: int) -> str:
+    def _phase_of(self, runner: Runner) -> str:
         progress = runner.progress
         if progress.is_over:
             return "Ending"
         if not runner.is_entered:
             return "Taking into the journal"
+        doubts = progress.counts[State.IN_DOUBT] - progress.in_flight
         if progress.counts[State.PLANNED] and not progress.sends_are_over:
-            return "Sending"
+            return SENDING
         if progress.in_flight:
-            return "Sending once more" if self._has_looked else "Sending"
-        self._has_looked |= doubts > 0
-        is_looking = doubts > 0 or progress.counts[State.ABSENT]
+            return "Sending once more" if self._has_looked else SENDING
+        is_looking = doubts > 0 or progress.counts[State.ABSENT] > 0
+        self._has_looked |= is_looking
         return "Looking for doubts" if is_looking else "Ending"
 
     def _waits(self, doubts: int, now: datetime) -> str:

@@ -69,7 +69,7 @@ class Piece:
     style: str = ""
 
 
-def fitted(pieces: Sequence[Piece], width: int, gap: str) -> Text:
+def fitted(pieces: Sequence[Piece], width: int, gap: str, *, unicode: bool = True) -> Text:
     """Return as much of *pieces* as goes on *width* cells, in their order.
 
     What is light is left out before any words are shortened.
@@ -87,7 +87,7 @@ def fitted(pieces: Sequence[Piece], width: int, gap: str) -> Text:
             del shown[at]
     line = joined([(words, pieces[at].style) for at, words in shown.items()], gap)
     if line.cell_len > width:
-        return Text(clip(line.plain, width), style=pieces[by_weight[-1]].style)
+        return Text(clip(line.plain, width, unicode=unicode), style=pieces[by_weight[-1]].style)
     return line
 
 

@@ -205,6 +205,7 @@ def tell_worked(
     title: str,
     options: WorkOptions,
     console: Console,
+    *,
     next_: Sequence[NextStep] | None = None,
     note: str = "",
 ) -> None:
