@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from rich.text import Text
 
 from vtex_invoice_async.cli.wording import Piece, clip, counted, duration, fitted, one_line
@@ -180,17 +180,9 @@ def _second(facts: Facts, room: int, *, unicode: bool) -> Text:
         Piece(8, facts.pace, facts.pace.partition(",")[0].partition(":")[0], "cyan"),
         *(Piece(2, words, style="dim") for words in _hold_ups(facts)),
     ]
-    told = [
-        evolve(
-            piece,
-            words=one_line(piece.words, unicode=unicode),
-            short=None if piece.short is None else one_line(piece.short, unicode=unicode),
-        )
-        for piece in pieces
-        if piece.words
-    ]
     gap = " · " if unicode else " | "
-    return fitted(told, room, gap, unicode=unicode) if told else Text()
+    has_any = any(piece.words for piece in pieces)
+    return fitted(pieces, room, gap, unicode=unicode) if has_any else Text()
 
 
 def _outcomes(facts: Facts, *, unicode: bool) -> Iterator[Piece]:

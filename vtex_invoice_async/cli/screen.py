@@ -100,8 +100,8 @@ class _Plain(Screen):
 
     every = PLAIN_EVERY
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
         self._console = console
 
     def _show(self, facts: Facts) -> None:
@@ -117,8 +117,8 @@ class _Live(Screen, RenderHook):
 
     every = LIVE_EVERY
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
         self._console = console
         self._unicode = has_unicode(console, os.environ)
         self._lines: Sequence[Text] = ()
@@ -186,10 +186,12 @@ class _Drawn:
         yield from self._live.draw()
 
 
-def screen(console: Console, *, quiet: bool = False) -> Screen:
-    """Return what shows how it goes to who reads *console*."""
+def screen(
+    console: Console, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+) -> Screen:
+    """Return what shows how it goes to who reads *console*; *clock* says how time goes by."""
     if quiet or console.quiet:
         return Screen()
     # Colours may be wanted in a file; a cursor cannot be moved there.
     is_live = console.file.isatty() and console.is_terminal and not console.is_dumb_terminal
-    return _Live(console) if is_live else _Plain(console)
+    return _Live(console, clock) if is_live else _Plain(console, clock)

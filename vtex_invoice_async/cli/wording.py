@@ -74,10 +74,14 @@ def fitted(pieces: Sequence[Piece], width: int, gap: str, *, unicode: bool = Tru
 
     What is light is left out before any words are shortened.
     """
-    shown = {at: piece.words for at, piece in enumerate(pieces) if piece.words}
+    shown = {
+        at: one_line(piece.words, unicode=unicode) for at, piece in enumerate(pieces) if piece.words
+    }
     by_weight = sorted(shown, key=lambda at: pieces[at].weight)
     light = [at for at in by_weight if pieces[at].weight <= LIGHT]
-    shorter = {at: pieces[at].short or words for at, words in shown.items()}
+    shorter = {
+        at: one_line(pieces[at].short or words, unicode=unicode) for at, words in shown.items()
+    }
     for at in (*light, None, *by_weight[len(light) : -1]):
         if cell_len(gap.join(shown.values())) <= width:
             break
