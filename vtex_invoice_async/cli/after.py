@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 from attrs import frozen
 from rich.console import Console
@@ -155,6 +156,10 @@ def _rates(ended: Ended) -> Sequence[str]:
     return (f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s", *takes)
 
 
+_OPEN: Final = ("not_sent", "in_doubt", "absent", "held", "rejected", "conflict")
+"""Those that somebody has to see to; a run goes on with the first four."""
+
+
 def steps(
     counts: Mapping[str, int],
     code: int,
@@ -170,7 +175,9 @@ def steps(
         yield NextStep("See what the credentials may do", [command("doctor")])
     elif code == Exit.UNANSWERED:
         yield NextStep("See why VTEX does not answer", [command("doctor")])
-    if going := [name for name in ("not_sent", "in_doubt", "absent", "held") if counts.get(name)]:
+    if not any(counts.get(name) for name in _OPEN):
+        return
+    if going := [name for name in _OPEN[:4] if counts.get(name)]:
         left = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in going)
         yield NextStep(f"Go on with what is left ({left})", [command("resume")])
     if counts.get("in_doubt") or counts.get("absent"):
@@ -188,6 +195,7 @@ def steps(
         name = free_name("conflict", ".jsonl", exists)
         export = f"{command('export', '--state', 'conflict')} > {name}"
         yield NextStep("Look at what is there with other contents", [export])
-    if any(counts.get(name) for name in (*going, "rejected", "conflict")):
+    # Of what was never begun there is nothing to see.
+    if counts["confirmed"] or any(name != "not_sent" and counts.get(name) for name in _OPEN):
         page = free_name("run", ".html", exists)
         yield NextStep("See all of it on one page", [command("report", "-o", page)])

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vtex_invoice_async.cli.after import say, width_of
-from vtex_invoice_async.cli.checking import Checking
+from vtex_invoice_async.cli.checking import Checking, is_typed
 from vtex_invoice_async.cli.commands import account_words, pasted, words_of
 from vtex_invoice_async.cli.display import has_unicode, stderr, stdout
 from vtex_invoice_async.cli.ending import NextStep, next_lines
@@ -95,7 +95,7 @@ def run_check(options: CheckOptions) -> int:
 
 def _check(plan: Plan, findings: Findings, options: CheckOptions, console: Console) -> None:
     """Find all that is wrong."""
-    shown = screen(console, quiet=options.quiet)
+    shown = screen(console, quiet=options.quiet or is_typed(options.files))
     checking = Checking(shown, options.files)
     rows = read(
         options.files,

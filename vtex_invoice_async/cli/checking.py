@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from vtex_invoice_async.cli.meter import Meter
 from vtex_invoice_async.cli.screen import Screen
 from vtex_invoice_async.jobs.rows import RowProblem
 
-__all__ = ["Checking"]
+__all__ = ["Checking", "is_typed"]
 
 R = TypeVar("R")
 
@@ -75,6 +76,11 @@ class Checking:
         except (OSError, ValueError):
             # It is read to its end, and closed.
             return before + self._sizes[len(self._files) - 1]
+
+
+def is_typed(paths: Sequence[str]) -> bool:
+    """Whether rows are typed on a terminal: what is painted there would be in the way."""
+    return "-" in paths and sys.stdin is not None and sys.stdin.isatty()
 
 
 def _sizes(paths: Sequence[str]) -> Sequence[int]:

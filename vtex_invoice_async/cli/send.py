@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.cli.after import steps
-from vtex_invoice_async.cli.checking import Checking
+from vtex_invoice_async.cli.checking import Checking, is_typed
 from vtex_invoice_async.cli.commands import account_words, free_name, pasted, words_of
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.ending import NextStep
@@ -51,6 +51,7 @@ __all__ = ["SendOptions", "run_send"]
 
 
 REHEARSED: Final = "It was a rehearsal: nothing left this machine, and no journal was kept."
+REHEARSE: Final = "Rehearse it again"
 
 
 @frozen(kw_only=True)
@@ -158,7 +159,8 @@ def _after_rehearsal(summary: Summary, options: SendOptions) -> Iterator[NextSte
     if summary.confirmed == summary.planned:
         yield NextStep("Send it for good, to VTEX", [options.again("send", **{"--sandbox": False})])
     else:
-        yield NextStep("Correct the file, and rehearse it again", [options.again("send")])
+        what_for = "Correct the file, and rehearse it again" if summary.rejected else REHEARSE
+        yield NextStep(what_for, [options.again("send")])
 
 
 def _unsent(plan: Plan, code: int) -> Summary:
@@ -173,7 +175,7 @@ def _unsent(plan: Plan, code: int) -> Summary:
 
 def _is_sound(plan: Plan, options: SendOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
-    shown = screen(console, quiet=options.quiet)
+    shown = screen(console, quiet=options.quiet or is_typed(options.files))
     checking = Checking(shown, options.files)
     rows = read(
         options.files,

@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 from rich.console import Console
 
 from vtex_invoice_async.cli.after import Ended, tell
-from vtex_invoice_async.cli.checking import Checking
+from vtex_invoice_async.cli.checking import Checking, is_typed
 from vtex_invoice_async.cli.commands import account_words, free_name, pasted, words_of
 from vtex_invoice_async.cli.display import say_json, stderr
 from vtex_invoice_async.cli.ending import NextStep
@@ -127,14 +127,14 @@ def _next(summary: TrackSummary, options: TrackOptions) -> Iterator[NextStep]:
             what_for = "Send the file again: what the orders show is skipped"
             yield NextStep(what_for, [options.again(file, None, skip_invalid=skip)])
         else:
-            left = free_name(Path(failed).stem, ".jsonl")
+            left = free_name(str(Path(failed).with_suffix("")), ".jsonl")
             what_for = f"Correct what was rejected in {named(failed)}, and send that"
             yield NextStep(what_for, [options.again(failed, left, skip_invalid=False)])
 
 
 def _is_sound(plan: TrackingPlan, file: BinaryIO, options: TrackOptions, console: Console) -> bool:
     """Check every row; say what is wrong and whether anything may be sent."""
-    shown = screen(console, quiet=options.quiet)
+    shown = screen(console, quiet=options.quiet or is_typed([options.file]))
     checking = Checking(shown, [options.file])
     checking.began(file)
     with shown.showing(checking.facts):
