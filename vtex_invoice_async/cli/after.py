@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from vtex_invoice_async.cli.commands import free_name
-from vtex_invoice_async.cli.display import has_unicode
+from vtex_invoice_async.cli.display import shows_unicode, width_of
 from vtex_invoice_async.cli.ending import Figure, NextStep, next_lines, reason_lines, table_lines
 from vtex_invoice_async.cli.wording import one_line, took, wrapped
 from vtex_invoice_async.jobs.reasons import Reason
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.throttle import Pace
 
-__all__ = ["Ended", "figures", "headline", "say", "steps", "tell", "width_of"]
+__all__ = ["Ended", "figures", "headline", "say", "steps", "tell"]
 
 
 @frozen(kw_only=True)
@@ -51,7 +51,7 @@ class Ended:
 
 def tell(ended: Ended, title: str, console: Console, *, quiet: bool) -> None:
     """Tell how a run ended; *quiet*, only what somebody has to see to."""
-    width, unicode = width_of(console), has_unicode(console, os.environ)
+    width, unicode = width_of(console), shows_unicode(console)
     blocks: list[Iterator[Text]] = []
     if ended.is_well and not quiet:
         blocks.append(iter([Text(one_line(headline(ended, title), unicode=unicode))]))
@@ -75,11 +75,6 @@ def say(lines: Iterator[Text], console: Console) -> None:
     """Print lines as they are: what is to be copied must not be broken."""
     for line in lines:
         console.print(line, soft_wrap=True)
-
-
-def width_of(console: Console) -> int | None:
-    """Return how wide lines may be; None where there is no terminal."""
-    return console.width if console.file.isatty() else None
 
 
 def headline(ended: Ended, title: str) -> str:

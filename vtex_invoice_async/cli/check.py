@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vtex_invoice_async.cli.after import say, width_of
+from vtex_invoice_async.cli.after import say
 from vtex_invoice_async.cli.checking import Checking, is_typed
 from vtex_invoice_async.cli.commands import account_words, pasted, words_of
-from vtex_invoice_async.cli.display import has_unicode, stderr, stdout
+from vtex_invoice_async.cli.display import has_unicode, stderr, stdout, width_of
 from vtex_invoice_async.cli.ending import NextStep, next_lines
 from vtex_invoice_async.cli.problems import tell_disk, tell_nothing
 from vtex_invoice_async.cli.screen import screen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -13,8 +12,8 @@ from attrs import evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.bulk import work_through
-from vtex_invoice_async.cli.after import say, width_of
-from vtex_invoice_async.cli.display import has_unicode, say_json, stderr
+from vtex_invoice_async.cli.after import say
+from vtex_invoice_async.cli.display import say_json, shows_unicode, stderr, width_of
 from vtex_invoice_async.cli.ending import Figure, table_lines
 from vtex_invoice_async.cli.facts import Facts
 from vtex_invoice_async.cli.meter import Meter
@@ -77,7 +76,7 @@ async def _demo(orders: int, concurrency: int, *, as_json: bool) -> int:
     verdict = "each invoice and each parcel once" if agrees else "NOT each invoice and parcel once"
     figures = [*invoices.figures("invoices"), *tracking.figures("tracking")]
     title = f"{orders:,} orders, {concurrency} at a time"
-    unicode = has_unicode(console, os.environ)
+    unicode = shows_unicode(console)
     say(table_lines(title, figures, width_of(console), unicode=unicode), console)
     console.print(f"The sandbox counted {verdict}.")
     if as_json:

@@ -12,7 +12,7 @@ from typing import BinaryIO, TextIO, cast
 import orjson
 from rich.console import Console
 
-__all__ = ["has_unicode", "say_json", "stderr", "stdout"]
+__all__ = ["has_unicode", "say_json", "shows_unicode", "stderr", "stdout", "width_of"]
 
 
 class _Heedless:
@@ -58,6 +58,16 @@ def has_unicode(console: Console, environ: Mapping[str, str]) -> bool:
     names = ("LC_ALL", "LANG") if coerced else ("LC_ALL", "LC_CTYPE", "LANG")
     locale = next((environ[name] for name in names if environ.get(name)), "")
     return locale not in {"C", "POSIX"}
+
+
+def width_of(console: Console) -> int | None:
+    """Return how wide lines may be; None where there is no terminal."""
+    return console.width if console.file.isatty() else None
+
+
+def shows_unicode(console: Console) -> bool:
+    """Whether words may be as they are: a terminal has to know them, and a log does not."""
+    return width_of(console) is None or has_unicode(console, os.environ)
 
 
 @contextmanager

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
+import math
 import traceback
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any, Final
 import orjson
 from rich.console import Console
 
-from vtex_invoice_async.cli.display import has_unicode
+from vtex_invoice_async.cli.display import shows_unicode, width_of
 from vtex_invoice_async.cli.facts import SHORTEST_PAUSE, Facts, pace_words
 from vtex_invoice_async.cli.meter import Meter
 from vtex_invoice_async.cli.wording import clip, one_line
@@ -56,7 +55,7 @@ class Naming:
     def __init__(self, console: Console, what: str) -> None:
         self._console = console
         self._what = what
-        self._unicode = has_unicode(console, os.environ)
+        self._unicode = shows_unicode(console)
         self._named: Counter[str] = Counter()
 
     def name(self, line: int | None, number: str, state: str, told: object) -> None:
@@ -64,11 +63,13 @@ class Naming:
         self._named[state] += 1
         if self._named[state] <= SHOWN_OF_A_KIND:
             place = "" if line is None else f"line {line}, "
-            words = one_line(f"{place}invoice {number}, {state.replace('_', ' ')}: {told}")
-            # On a terminal one line is enough: the end and `export` have all of the words.
-            is_terminal = self._console.file.isatty()
-            width = max(self._console.width, SHORTEST_LINE) if is_terminal else sys.maxsize
-            self._console.print(clip(words, width, unicode=self._unicode), soft_wrap=True)
+            words = f"{place}invoice {number}, {state.replace('_', ' ')}: {told}"
+            shown = one_line(words, unicode=self._unicode)
+            width = width_of(self._console)
+            if width is not None:
+                # One line is enough: the end and `export` have all of the words.
+                shown = clip(shown, max(width, SHORTEST_LINE), unicode=self._unicode)
+            self._console.print(shown, soft_wrap=True)
         elif self._named[state] == SHOWN_OF_A_KIND + 1:
             kind = state.replace("_", " ")
             self._console.print(f"More {self._what} are {kind}: the end counts them by reason.")
@@ -109,8 +110,8 @@ class Watch:
         self.signal: int | None = None
         self.is_over = False
         """Whether there is nothing left but to tell how it ended."""
-        self.ended: set[int] = set()
-        """Places of those that this run has brought to an end which is none to be glad of."""
+        self.first_end = math.inf
+        """The first change by which this run ended an invoice that is not confirmed."""
         self._refused: list[Entry] = []
         self._console = console
         self._main = main
@@ -177,7 +178,7 @@ class Watch:
     def _note(self, record: Record) -> None:
         """Remember what the end has to tell."""
         if record.state in {State.REJECTED, State.CONFLICT}:
-            self.ended.add(record.seq)
+            self.first_end = min(self.first_end, record.change)
         elif record.state is State.IN_DOUBT and record.since is not None:
             self._doubted = max(self._doubted or record.since, record.since)
 
@@ -248,8 +249,8 @@ class Watch:
         return "Looking for doubts" if is_looking else "Ending"
 
     def _waits(self, doubts: int, now: datetime) -> str:
-        until = (self._doubted or now) + self._settle_window
         self._doubted = self._doubted or now
+        until = self._doubted + self._settle_window
         told = f"{doubts:,} in doubt: looked for"
         return f"{told} until {until.astimezone():%H:%M:%S}" if until > now else f"{told} still"
 

@@ -177,7 +177,7 @@ async def _reasons(
         found = Reasons()
         async for record in journal.records({state for state in NEEDY if counts[state]}):
             # What an earlier run brought to its end is not this one's.
-            if record.state not in FINAL or record.seq in watch.ended:
+            if record.state not in FINAL or record.change >= watch.first_end:
                 found.add(record)
         return [*told, *found.found()]
     except JournalError as error:
