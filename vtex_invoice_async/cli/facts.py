@@ -43,7 +43,7 @@ _SIGNS: Final[Mapping[str, tuple[str, str]]] = {
 
 _BAR: Final = 40
 _SHORTEST_BAR: Final = 8
-SHORTEST_PAUSE: Final = 1.0
+SHORTEST_PAUSE: Final = 2.0
 """Seconds; less than that is how a limit is kept to."""
 
 
