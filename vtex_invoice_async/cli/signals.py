@@ -48,7 +48,7 @@ def heed(interrupt: Callable[[int], None]) -> None:
 
 
 def _heeded() -> Iterator[signal.Signals]:
-    """Yield the signals, but not those that are ignored, as nohup has it."""
+    """Yield the signals, but not those that are ignored, as nohup has it, or that are not Python's."""
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) not in {signal.SIG_IGN, None}:
             yield number
