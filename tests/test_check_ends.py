@@ -113,8 +113,7 @@ async def test_a_list_that_is_not_whole_is_no_success(output: str, tmp_path: Pat
         os.close(full)
         ended = await ending_without_stdout(process)
 
-    told = "stdout: No space left on device; the list is not whole: make room, and check again
-"
+    told = "stdout: No space left on device; the list is not whole: make room, and check again\n"
     assert ended == (74, told + SUMMARY + again(path))
 
 
