@@ -132,11 +132,11 @@ async def test_an_env_file_that_is_not_text_and_no_account_say_what_to_give(
 @pytest.mark.parametrize(
     ("command", "text", "action"),
     [
-        ("send", json_lines([{"orderId": "1-01"}]), "Correct them, or send the others with"),
+        ("send", json_lines([{"orderId": "1-01"}]), "Correct the file and check it, then send it"),
         ("send", "", "See that it is the right file."),
         ("check", "", "See that it is the right file."),
         ("track", "", "See that it is the right file."),
-        ("track", json_lines([{"orderId": "1-01"}]), "Correct them, or send the others with"),
+        ("track", json_lines([{"orderId": "1-01"}]), "Correct the file and send it again"),
     ],
 )
 async def test_a_file_that_cannot_be_sent_says_what_to_do(
@@ -288,7 +288,7 @@ async def test_an_invoice_that_vtex_rejects_leads_to_what_can_be_corrected(
     ended = await run("send", file_of(tmp_path, rows), environ=environ_of(sandbox.config))
 
     assert_helpful(ended, 3, "--state rejected")
-    assert "check both" in ended.stderr
+    assert "see whether the account has these orders" in ended.stderr
 
 
 @pytest.mark.parametrize(

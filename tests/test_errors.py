@@ -120,7 +120,7 @@ def test_every_class_of_the_tree_is_tested_and_public() -> None:
 
 
 # What one module tells another, and nobody else.
-WITHIN: Final = {"SentBeforeError", "BrokenError", "NoOrderIdError"}
+WITHIN: Final = {"SentBeforeError", "BrokenError", "NoOrderIdError", "Interrupted"}
 
 
 def test_every_public_exception_of_the_package_is_in_the_tree() -> None:
