@@ -22,13 +22,13 @@ SUMMARY: Final = "3 invoices can be sent, 7 rows cannot, 1 repeats another.\n"
 def again(*words: object) -> str:
     """What is said to be done next where something is wrong."""
     command = shlex.join(["vtex-invoice", "check", *map(str, words)])
-    return f"Next:\n  Correct the file, and check it again:\n    {command}\n"
+    return f"\nNext:\n  Correct the file, and check it again:\n    {command}\n"
 
 
 def rehearse(*words: object) -> str:
     """What is said to be done next where nothing is."""
     command = shlex.join(["vtex-invoice", "send", *map(str, words)])
-    return f"Next:\n  Rehearse it; nothing leaves this machine:\n    {command}\n"
+    return f"\nNext:\n  Rehearse it; nothing leaves this machine:\n    {command}\n"
 
 
 def sound(order: str = "1-01", number: str = "NFe1", **changes: Any) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.table_files import OMS, PII, columns_of, messages, read, told
 from vtex_invoice_async.jobs.csv_files import read_csv
 from vtex_invoice_async.jobs.lines import LONGEST_LINE
 from vtex_invoice_async.jobs.rows import BadRow, Row
+from vtex_invoice_async.jobs.sources import read as read_files
 from vtex_invoice_async.vocabulary import OrdersApi
 
 HEADER = (
@@ -320,3 +323,21 @@ def test_a_quote_that_is_never_closed_eats_no_memory() -> None:
 
     assert "is a quote not closed?" in messages(found)
     assert peak < 16 * 2**20
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_file_is_closed_once_it_is_read_or_left(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "orderId,type,invoiceNumber,invoiceValue,issuanceDate\n"
+        + "".join(f"1-01,Output,{n},100,2026-01-31T18:25:43Z\n" for n in range(3))
+    )
+    opened: list[BinaryIO] = []
+
+    found = read_files([str(path)], OrdersApi.OMS, began=opened.append)
+    for _ in range(rows):
+        next(found)
+    # A file that nobody closes is a warning, and warnings are errors here.
+    found.close() if rows < 3 else list(found)  # type: ignore[attr-defined]
+
+    assert opened[0].closed

@@ -21,7 +21,7 @@ from vtex_invoice_async.cli.doctor.journal import (
     space_finding,
 )
 from vtex_invoice_async.jobs.lock import WIDTH
-from vtex_invoice_async.jobs.sqlite import lock_of
+from vtex_invoice_async.jobs.sqlite import VERSION, lock_of
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.sandbox import Sandbox
@@ -62,7 +62,7 @@ async def test_a_sound_journal_is_said_to_be_so_and_left_as_it_is(path: Path) ->
 
     assert about(found) == {}
     assert "of acme at https://acme.example:443 (oms)" in found["journal"].found
-    assert found["journal"].found.endswith("schema 1, mode 0600")
+    assert found["journal"].found.endswith(f"schema {VERSION}, mode 0600")
     assert found["journal-rows"].found == "all 3 are sound"
     assert found["journal-lock"].found == "nobody holds it"
     assert (content_of(path), content_of(lock_of(path))) == before

@@ -35,6 +35,7 @@ DIFFERENT = {
     ("doctor", "--quiet"),
     ("check", "--quiet"),
     ("check", "--verify"),
+    ("report", "--format"),
     ("sandbox", "--orders-api"),
     ("sandbox", "--orders"),
     ("sandbox", "--json"),

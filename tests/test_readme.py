@@ -27,7 +27,7 @@ pytest_plugins = ["pytester"]
 
 
 def test_every_python_block_is_tested_here() -> None:
-    assert len(blocks("python")) == 8
+    assert len(blocks("python")) == 13
 
 
 async def test_the_awaited_call() -> None:
@@ -70,7 +70,7 @@ async def test_an_invoice_of_a_part(sandbox: Sandbox, orders_api: OrdersApi) -> 
 async def test_the_bulk_call(
     sandbox: Sandbox, client: VtexInvoiceClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_of(block_with("notify_many"))
+    names = names_of(block_with("send_all"))
 
     await names["send_all"](client, [job_for(order) for order in sandbox.orders])
 
@@ -122,7 +122,7 @@ def test_the_json_line_is_sound() -> None:
 
 
 def test_the_table_is_sound() -> None:
-    (block,) = blocks("csv")
+    _, block = blocks("csv")
 
     (row,) = read_table(block, "csv")
 
@@ -145,8 +145,8 @@ def test_the_known_issues_that_it_names_are_those_of_the_sandbox() -> None:
 
 
 def test_the_table_of_rules_has_every_rule_as_it_is() -> None:
-    _, _, section = README.partition("## Before it is sent\n")
-    table = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    _, _, section = README.partition("### What is checked\n")
+    table = [line for line in section.partition("\n#### ")[0].splitlines() if line.startswith("|")]
 
     rules = [
         f"| `{rule.code}` | {rule.severity} | {rule.says} | {rule.source} |"

@@ -112,6 +112,15 @@ def test_words_that_never_repeat_take_no_more_memory_than_a_thousand_of_them() -
     assert sys.getsizeof(found) < 100_000
 
 
+def test_an_intent_without_an_outcome_says_so() -> None:
+    (reason,) = reasons_of(make_record(state=State.IN_DOUBT), make_record(state=State.IN_DOUBT))
+
+    assert (reason.count, reason.message) == (
+        2,
+        "it was on its way, and nothing is known of an answer",
+    )
+
+
 async def test_a_journal_tells_those_of_a_run_or_all(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as journal:
         for first in (1, 101):

@@ -66,7 +66,8 @@ def tell(ended: Ended, title: str, console: Console, *, quiet: bool) -> None:
     if ended.next_ and not (quiet and ended.is_well):
         blocks.append(next_lines(ended.next_, width))
     for at, block in enumerate(blocks):
-        if at:
+        # What was said before a run that never began stands apart, too.
+        if at or not ended.has_run:
             console.print()
         say(block, console)
 

@@ -87,6 +87,7 @@ def run_check(options: CheckOptions) -> int:
     if not plan.planned:
         tell_nothing(console)
     if not options.quiet:
+        console.print()
         say(next_lines(list(_next(plan, options)), width_of(console)), console)
     if not is_told:
         return Exit.DISK

@@ -92,6 +92,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "vtex-invoice export --state rejected > fix.jsonl",
         "vtex-invoice export > all.jsonl",
     ),
+    "report": ("vtex-invoice report -o run.html", "vtex-invoice report --format md"),
     "sandbox": (
         "vtex-invoice sandbox --orders 1000",
         "vtex-invoice sandbox --orders-for invoices.jsonl",

@@ -44,6 +44,13 @@ def read_csv(file: BinaryIO, name: str | None, orders_api: OrdersApi) -> Iterato
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     lines = _Lines(file)
     try:
+        yield from _read(lines, name, orders_api)
+    finally:
+        lines.let_go()
+
+
+def _read(lines: _Lines, name: str | None, orders_api: OrdersApi) -> Iterator[Written | BadRow]:
+    try:
         header = _header(lines)
     except _BrokenError as broken:
         yield broken_row(name, lines.number, broken.column, str(broken))
@@ -81,6 +88,11 @@ class _Lines:
         self._text = TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
         self._size = 0
         self._lines = self._read()
+
+    def let_go(self) -> None:
+        """Leave the file, which is whoever's opened it, as it is."""
+        if not self._text.closed:
+            self._text.detach()
 
     def begin_row(self) -> None:
         self.of_row.clear()

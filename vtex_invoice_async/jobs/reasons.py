@@ -28,6 +28,8 @@ NEEDY: Final = (
 
 SHOWN_PLACES: Final = 3
 
+ON_ITS_WAY: Final = "it was on its way, and nothing is known of an answer"
+
 MOST_KINDS: Final = 1_000
 """That are told apart: VTEX's words may differ in each of a million answers."""
 
@@ -98,7 +100,7 @@ class Reasons:
             state=state,
             status=status,
             code=code,
-            message=self._first[kind][0].message if words is not None else None,
+            message=_words(self._first[kind][0]) if words is not None else None,
             count=self._counts[kind],
             advice=advice,
             first=tuple(
@@ -112,11 +114,16 @@ class Reasons:
         )
 
 
+def _words(record: Record) -> str | None:
+    is_open = record.state is State.IN_DOUBT and record.status is None
+    return record.message or (ON_ITS_WAY if is_open else None)
+
+
 def _shape(record: Record) -> str | None:
     """Return a message without what differs between two invoices: names and numbers."""
-    if record.message is None:
+    words = _words(record)
+    if words is None:
         return None
-    words = record.message
     for name in (record.order_id, record.invoice_number):
         words = words.replace(name, "#")
     return re.sub(r"\S*\d\S*", "#", words)

@@ -28,7 +28,7 @@ from vtex_invoice_async.jobs.sql import ADDED, SCHEMA, SqliteTable
 from vtex_invoice_async.jobs.store import Lease, Table, moved
 from vtex_invoice_async.jobs.writer import Writer
 
-__all__ = ["SqliteStore", "lock_of"]
+__all__ = ["VERSION", "SqliteStore", "lock_of"]
 
 T = TypeVar("T")
 
