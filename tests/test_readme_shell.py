@@ -137,6 +137,16 @@ def test_every_shell_block_is_tested_here() -> None:
     assert len(blocks("sh")) == 9
 
 
+def test_the_demo_shows_what_the_readme_shows(tmp_path: Path, around: dict[str, str]) -> None:
+    shown = shown_block("tracking per second")
+
+    with on_a_terminal("vtex-invoice demo --orders 64", tmp_path, around) as running:
+        lines = seen(running).splitlines()
+
+    named = [re.sub(r" +[\d,]+( ms)?$|^[\d,]+ ", "", line) for line in lines]
+    assert named == [re.sub(r" +[\d,]+( ms)?$|^[\d,]+ ", "", line) for line in shown.splitlines()]
+
+
 def test_the_check_shows_what_the_readme_shows(tmp_path: Path, around: dict[str, str]) -> None:
     orders_file(tmp_path, mended=False)
 
