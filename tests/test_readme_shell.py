@@ -49,7 +49,9 @@ def around(tmp_path: Path) -> dict[str, str]:
     """The environment of somebody who has just installed it."""
     here = {name: value for name, value in os.environ.items() if not name.startswith("VTEX_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**here, "PATH": path, "XDG_STATE_HOME": str(tmp_path / "state"), "LC_ALL": "C.UTF-8"}
+    # pytest in several processes tells each how wide it is.
+    own = {"COLUMNS": "", "LC_ALL": "C.UTF-8", "XDG_STATE_HOME": str(tmp_path / "state")}
+    return {**here, **own, "PATH": path}
 
 
 def bash(script: str, folder: Path, around: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
