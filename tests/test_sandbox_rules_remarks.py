@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+from attrs import evolve
 
 from tests.books import AT, ID, INPUT, make_book
 from tests.factories import make_invoice, make_item
 from vtex_invoice_async import Receipt
+from vtex_invoice_async.models import OrderItem
 from vtex_invoice_async.sandbox import Remark, Rules
 from vtex_invoice_async.sandbox.book import OrderBook
 
@@ -39,6 +41,16 @@ def test_lines_that_add_up_in_no_way_are_told_with_both_sums() -> None:
     assert (remark.order_id, remark.invoice_number) == (ID, "NFe1")
     assert remark.rule == "sum-of-items"
     assert all(figure in remark.message for figure in ("2000", "1000", "2505"))
+
+
+@pytest.mark.parametrize(("value", "odd"), [(1_999, 1), (2_000, 0), (2_506, 0), (2_507, 1)])
+def test_freight_and_a_cent_of_division_have_no_line_and_are_not_odd(value: int, odd: int) -> None:
+    items = [OrderItem(id="880", unique_id="A", quantity=2, selling_price=1_000)]
+    book = make_book(Rules(above_value="take"), items=items, value=2_505)
+
+    found = send(book, invoice_value=value, items=[evolve(SOUND, price=1_000)])
+
+    assert [remark.rule for remark in found] == ["sum-of-items"] * odd
 
 
 def test_what_belongs_to_no_line_counts_where_the_dialect_has_a_field_for_it() -> None:

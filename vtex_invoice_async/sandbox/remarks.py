@@ -70,10 +70,22 @@ def _found(order: Order, invoice: Invoice) -> Iterator[tuple[Rule, str]]:
     extra = invoice.extra_value or 0
     as_units = sum(item.price * item.quantity for item in invoice.items) + extra
     as_totals = sum(item.price for item in invoice.items) + extra
-    if invoice.invoice_value not in {as_units, as_totals}:
+    besides = _besides_lines(order)
+    # What is left where a unit price does not divide.
+    rest = sum(item.quantity - 1 for item in invoice.items)
+    least, most = min(0, besides), max(0, besides) + rest
+    if not any(least <= invoice.invoice_value - lines <= most for lines in (as_units, as_totals)):
         told = f"{as_units} if their prices are of one unit, to {as_totals} if of the whole line"
         worth = f"the invoice is worth {invoice.invoice_value}"
-        yield "sum-of-items", f"the lines add up to {told}; {worth}, and freight has no line"
+        yield "sum-of-items", f"the lines add up to {told}; {worth}, and the order has no more besides"
+
+
+def _besides_lines(order: Order) -> int:
+    """Return the cents of an order that have no line: freight and taxes, less discounts."""
+    prices = [line.selling_price for line in order.items]
+    if None in prices:
+        return 0
+    return order.value - sum((line.selling_price or 0) * line.quantity for line in order.items)
 
 
 def _odd_skus(order: Order, invoice: Invoice) -> Iterator[tuple[Rule, str]]:
