@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 from attrs import evolve
 
@@ -20,7 +21,7 @@ from vtex_invoice_async import OrdersApi, VtexInvoiceClient
 from vtex_invoice_async import sandbox as sandbox_package
 from vtex_invoice_async.jobs.rows import Row
 from vtex_invoice_async.preflight import RULES
-from vtex_invoice_async.sandbox import Sandbox
+from vtex_invoice_async.sandbox import Sandbox, read_plan
 from vtex_invoice_async.sandbox.generated import fitting_order
 
 pytest_plugins = ["pytester"]
@@ -106,7 +107,7 @@ def test_the_fixture(pytester: pytest.Pytester) -> None:
 
 
 def rows_of_the_readme() -> list[Row]:
-    (block,) = blocks("json")
+    _, block = blocks("json")
     rows = list(read_json_lines(io.BytesIO(block.encode()), OrdersApi.OMS))
     return [row for row in rows if isinstance(row, Row)]
 
@@ -119,6 +120,13 @@ def test_the_json_line_is_sound() -> None:
         2499,
         (),
     )
+
+
+async def test_the_plan_of_faults_is_one() -> None:
+    plan, _ = blocks("json")
+    faults = read_plan(orjson.loads(plan)).faults
+
+    assert [fault.do for fault in faults] == ["close", "answer", "limit"]
 
 
 def test_the_table_is_sound() -> None:

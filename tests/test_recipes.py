@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -47,17 +47,18 @@ async def test_a_fastapi_service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPat
 
     async with served(app) as url, aiohttp.ClientSession(url) as session:
 
-        async def post(path: str, cents: int) -> tuple[int, Any]:
-            async with session.post(f"/orders/{path}", params={"cents": cents}) as answer:
+        async def post(path: str) -> tuple[int, Any]:
+            async with session.post(f"/orders/{path}") as answer:
                 return answer.status, await answer.json()
 
-        confirmed = await post(f"{order.order_id}/invoices/NFe1", order.value)
-        refused_here = await post(f"{order.order_id}/invoices/NFe1", -1)
-        refused_by_vtex = await post("nobody-01/invoices/NFe1", 100)
+        confirmed = await post(f"{order.order_id}/invoices/NFe1")
+        again = await post(f"{order.order_id}/invoices/NFe1")
+        refused_by_vtex = await post("nobody-01/invoices/NFe1")
 
     assert confirmed == (200, {"receipt": None, "confirmed_by": "order"})
-    assert refused_here[0] == 422
+    assert again[0] == 422
     assert refused_by_vtex[0] == 409
+    assert sandbox.remarks == ()
     assert sandbox.applied == {(order.order_id, "NFe1"): 1}
 
 
@@ -78,26 +79,6 @@ class Message:
         self.said.append(f"dead: {why}")
 
 
-class Outbox:
-    """A table in memory."""
-
-    def __init__(self) -> None:
-        self.begun: dict[tuple[str, str], datetime] = {}
-
-    @staticmethod
-    def key(job: InvoiceJob) -> tuple[str, str]:
-        return job.order_id, job.invoice.invoice_number
-
-    async def begun_at(self, job: InvoiceJob) -> datetime | None:
-        return self.begun.get(self.key(job))
-
-    async def begin(self, job: InvoiceJob) -> None:
-        self.begun[self.key(job)] = datetime.now(UTC)
-
-    async def forget(self, job: InvoiceJob) -> None:
-        self.begun.pop(self.key(job), None)
-
-
 def message_for(job: InvoiceJob) -> Message:
     said = {
         "order": job.order_id,
@@ -108,10 +89,14 @@ def message_for(job: InvoiceJob) -> Message:
     return Message(orjson.dumps(said))
 
 
-async def test_a_queue_that_delivers_twice(sandbox: Sandbox, client: VtexInvoiceClient) -> None:
-    handle = names_of(block_with("class Outbox"))["handle"]
-    outbox = Outbox()
+async def test_a_queue_that_delivers_twice(
+    sandbox: Sandbox, client: VtexInvoiceClient, tmp_path: Path
+) -> None:
+    names = names_of(block_with("class Outbox"))
+    handle, outbox = names["handle"], names["Outbox"](str(tmp_path / "outbox.db"))
+    # One answer is lost, and one invoice has to be sent a second time.
     sandbox.faults.add(LOST)
+    sandbox.faults.add(Fault(do=Do.ANSWER, status=429, on="notify_invoice", nth=(2,)))
     messages = [message_for(job_for(order)) for order in sandbox.orders]
 
     await asyncio.gather(*(handle(message, client, outbox) for message in messages))
@@ -124,11 +109,24 @@ async def test_a_queue_that_delivers_twice(sandbox: Sandbox, client: VtexInvoice
     assert len(sandbox.applied) == len(messages)
 
 
-async def test_a_queue_tells_apart_what_can_be_tried_again(
-    sandbox: Sandbox, client: VtexInvoiceClient
+async def test_a_queue_that_delivers_twice_at_the_same_moment(
+    sandbox: Sandbox, client: VtexInvoiceClient, tmp_path: Path
 ) -> None:
-    handle = names_of(block_with("class Outbox"))["handle"]
-    outbox = Outbox()
+    names = names_of(block_with("class Outbox"))
+    handle, outbox = names["handle"], names["Outbox"](str(tmp_path / "outbox.db"))
+    message, again = (message_for(job_for(sandbox.orders[0])) for _ in range(2))
+
+    await asyncio.gather(*(handle(each, client, outbox) for each in (message, again)))
+
+    assert sorted([*message.said, *again.said]) == ["done", "later"]
+    assert sandbox.applied.total() == 1
+
+
+async def test_a_queue_tells_apart_what_can_be_tried_again(
+    sandbox: Sandbox, client: VtexInvoiceClient, tmp_path: Path
+) -> None:
+    names = names_of(block_with("class Outbox"))
+    handle, outbox = names["handle"], names["Outbox"](str(tmp_path / "outbox.db"))
     job = job_for(sandbox.orders[0])
     garbled, unknown = Message(b"{}"), message_for(job)
     unknown.body = unknown.body.replace(job.order_id.encode(), b"nobody-01")
@@ -138,7 +136,7 @@ async def test_a_queue_tells_apart_what_can_be_tried_again(
 
     assert garbled.said[0].startswith("dead: it is no invoice")
     assert unknown.said[0].startswith("dead: ")
-    assert outbox.begun == {}
+    assert outbox.begun_at(names["job_of"](unknown.body)) is None
 
 
 async def test_accounts_that_share_connections() -> None:
