@@ -149,7 +149,7 @@ HEADERS: list[tuple[str, list[tuple[int, str, str]], str]] = [
     (f"{HEADER};", [(10, "", "line")], "has no name; give it one, or remove it"),
     (f"{HEADER};type", [(10, "type", "line")], "the name of two columns"),
     (f"{HEADER};xyz;xyz", [(10, "xyz", "unknown-key"), (11, "xyz", "line")], "two columns"),
-    (HEADER.replace("orderId", "trackingUrl"), [(1, "orderId", "required")], "no column has it"),
+    (HEADER.replace("orderId", "trackingUrl"), [(1, "orderId", "required")], "give the column that has it this name"),
     (
         HEADER.replace("issuanceDate", "issuedDate"),
         [(5, "issuedDate", "unknown-key"), (1, "issuanceDate", "required")],

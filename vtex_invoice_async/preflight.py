@@ -254,6 +254,6 @@ def _lines_twice(invoice: Invoice, orders_api: OrdersApi | None) -> Iterator[tup
                 name = "itemIndex" if isinstance(value, int) else "id"
                 yield (
                     f"items[{at}].{name}",
-                    f"stands in items[{known}] too: add up their quantities",
+                    f"stands in items[{known}] too: add up their quantities, or take out what repeats it",
                 )
                 break
