@@ -110,6 +110,7 @@ class Journal:
     async def __aenter__(self) -> Self:
         await self._store.open()
         # Where a disk failed, the last ones may never have been given back.
+        self._claimed.clear()
         self._over.clear()
         self._is_giving_back = False
         try:

@@ -192,13 +192,14 @@ class Writer:
         """Do all of a batch in one transaction, or nothing of it.
 
         The first time that it fails is the last that anything is changed: what a later sync says
-        could not be trusted.
+        could not be trusted. What only reads is done then as ever.
         """
-        changing = any(task.changes for task in batch)
-        if changing and self._failure is not None:
+        if self._failure is not None:
             for task in batch:
-                task.error = JournalFailed(self._failure)
-            return
+                if task.changes:
+                    task.error = JournalFailed(self._failure)
+            batch = [task for task in batch if not task.changes]
+        changing = any(task.changes for task in batch)
         connection, table = database.connection, database.table
         before = table.last_seq, table.last_change
         try:
