@@ -92,7 +92,8 @@ class Journal:
 
         It is opened, checked row by row, and closed by `async with`; a folder that is missing is made.
         """
-        return cls(SqliteStore(path), header_for(config))
+        header = header_for(config)
+        return cls(SqliteStore(path, owner=header), header)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
