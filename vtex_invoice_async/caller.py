@@ -233,11 +233,13 @@ class Caller:
                 call.attempts += 1
                 mark = call.mark = Mark(intend=call.intend)
                 reply = await self._transport.send(call.request, mark, call.options.timeouts)
-                call.mark, call.age, call.status = None, mark.age, reply.status
+                call.age, call.status = mark.age, reply.status
                 now = self.time()
                 if call.options.observers is not None:
                     self._tell_of(call.options.observers, call, reply, now)
                 self.turns.learn(call, reply, now)
+                # Only now: an observer may raise what no `except` should stop, as a cancellation.
+                call.mark = None
             finally:
                 slots.release()
             return decode(
