@@ -113,8 +113,7 @@ class Writer:
 
     def note(self, work: Callable[[Table], None]) -> None:
         """Have *work*, which changes one thing, done and synced with what is asked for next."""
-        if self._failure is None and not self._closing:
-            self._asked.append(_Task(work, changes=True, is_move=True, done=None))
+        self._asked.append(_Task(work, changes=True, is_move=True, done=None))
 
     def _put(
         self, work: Callable[[Table], Any], *, changes: bool, is_move: bool = False
