@@ -213,7 +213,7 @@ async def test_a_connector_without_a_limit_is_not_blamed() -> None:
             aiohttp.TCPConnector(limit=0) as connector,
             VtexInvoiceClient(config, connector=connector) as client,
         ):
-            with pytest.raises(NotSent, match="no connection within 0.1 s") as caught:
+            with pytest.raises(NotSent, match=r"no connection within 0\.1 s") as caught:
                 await client.notify_invoice("v1-01", make_invoice())
 
     assert "limit" not in str(caught.value)
@@ -228,10 +228,8 @@ async def test_closing_ends_calls_of_many_durations_that_waited_for_credentials(
         return Credentials(user_token="TOKENTOKEN")
 
     async with raw_server(hang_after_request) as hanging, aiohttp.TCPConnector() as connector:
-        config = evolve(
-            hanging.config(timeouts=Timeouts(total=0.05), throttle=ThrottleLimits(rate=100_000)),
-            **{"app_key": None, "app_token": None, "user_token": None, "credentials": ask},
-        )
+        fixed = hanging.config(timeouts=Timeouts(total=0.05), throttle=ThrottleLimits(rate=100_000))
+        config = evolve(fixed, app_key=None, app_token=None, user_token=None, credentials=ask)
         async with VtexInvoiceClient(config, connector=connector) as goes:
             calls = [
                 asyncio.create_task(goes.notify_invoice(f"v{n}-01", make_invoice(), timeout=20 + n))

@@ -159,7 +159,7 @@ class Doubts:
         order.seekers.append(seeker)
         try:
             until = None if patience is None else seeker.began + patience
-            await self._look_until(order, search, seeker, until)
+            await self._look_until(order, search, until)
         except BaseException:
             seeker.tell_end(self._caller.time(), Finding.NO_EVIDENCE)
             raise
@@ -175,9 +175,7 @@ class Doubts:
         seeker.tell_end(self._caller.time(), found)
         return _proof(unknown, doubt, search, found)
 
-    async def _look_until(
-        self, order: _Watched, search: Search, seeker: Seeker, until: float | None
-    ) -> None:
+    async def _look_until(self, order: _Watched, search: Search, until: float | None) -> None:
         search.refused_with = None  # what was refused before may be allowed now
         try:
             async with asyncio.timeout_at(until):
