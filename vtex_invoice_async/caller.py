@@ -79,13 +79,16 @@ class Caller:
         self.time = asyncio.get_running_loop().time
         self._opened_at = (datetime.now(UTC), self.time())
 
-    async def aclose(self, *, drain: bool) -> None:
-        """Take no more calls, let those in flight end, if they are to be waited for, and close."""
+    async def aclose(self, *, drain: bool) -> bool:
+        """Take no more calls, let those in flight end, if they are to be waited for, and close.
+
+        Return whether this has closed it: it may be closed, or another's, or be closing.
+        """
         if not self._transport.is_usable:
-            return
+            return False
         if drain and self.turns.is_closing:
             await self._closed.wait()
-            return
+            return False
         try:
             await self.turns.close(self._config.timeouts.total if drain else None)
         finally:
@@ -93,6 +96,7 @@ class Caller:
                 await self._transport.aclose()
             finally:
                 self._closed.set()
+        return True
 
     def check_usable(self) -> None:
         """Raise `ConfigError` where a call cannot be sent, here and now."""

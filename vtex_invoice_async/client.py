@@ -152,8 +152,8 @@ class VtexInvoiceClient:
 
     async def _close(self, *, drain: bool) -> None:
         self._check_owned()
-        await self._caller.aclose(drain=drain)
-        if self._caller.observers and (doubts := self._doubts.list()):
+        is_news = await self._caller.aclose(drain=drain)
+        if is_news and self._caller.observers and (doubts := self._doubts.list()):
             self._caller.observers.tell(LeftInDoubt(doubts=len(doubts)))
 
     async def send(self, operation: Operation[R], **options: Unpack[CallOptions]) -> R:
