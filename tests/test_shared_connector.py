@@ -27,7 +27,7 @@ from vtex_invoice_async import (
 )
 from vtex_invoice_async.deadlines import MOST_KEPT
 from vtex_invoice_async.errors import ConfigError, NotAuthorized, NotSent, OutcomeUnknown
-from vtex_invoice_async.events import Event, Throttled
+from vtex_invoice_async.events import Event, LeftInDoubt, Throttled
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox
 
 ACCOUNTS: Final = 4
@@ -222,6 +222,7 @@ async def test_a_connector_without_a_limit_is_not_blamed() -> None:
 async def test_closing_ends_calls_of_many_durations_that_waited_for_credentials() -> None:
     count = 2 * MOST_KEPT
     given = asyncio.Event()
+    heard: list[Event] = []
 
     async def ask() -> Credentials:
         await given.wait()
@@ -230,7 +231,7 @@ async def test_closing_ends_calls_of_many_durations_that_waited_for_credentials(
     async with raw_server(hang_after_request) as hanging, aiohttp.TCPConnector() as connector:
         fixed = hanging.config(timeouts=Timeouts(total=0.05), throttle=ThrottleLimits(rate=100_000))
         config = evolve(fixed, app_key=None, app_token=None, user_token=None, credentials=ask)
-        async with VtexInvoiceClient(config, connector=connector) as goes:
+        async with VtexInvoiceClient(config, connector=connector, observe=heard.append) as goes:
             calls = [
                 asyncio.create_task(goes.notify_invoice(f"v{n}-01", make_invoice(), timeout=20 + n))
                 for n in range(count)
@@ -242,6 +243,7 @@ async def test_closing_ends_calls_of_many_durations_that_waited_for_credentials(
             ended = await asyncio.gather(*calls, return_exceptions=True)
 
     assert [type(error) for error in ended] == [OutcomeUnknown] * count
+    assert heard[-1] == LeftInDoubt(doubts=count)
 
 
 async def test_a_connector_that_is_closed_is_told_before_anything_is_sent(

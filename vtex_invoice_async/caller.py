@@ -238,12 +238,7 @@ class Caller:
                 mark = call.mark = Mark(intend=call.intend)
                 reply = await self._transport.send(call.request, mark, call.options.timeouts)
                 call.age, call.status = mark.age, reply.status
-                now = self.time()
-                if call.options.observers is not None:
-                    self._tell_of(call.options.observers, call, reply, now)
-                self.turns.learn(call, reply, now)
-                # Only now: an observer may raise what no `except` should stop, as a cancellation.
-                call.mark = None
+                self._take_in(call, reply)
             finally:
                 slots.release()
             return decode(
@@ -265,6 +260,15 @@ class Caller:
         finally:
             if call.is_probe:
                 self.turns.give_back_probe(call)
+
+    def _take_in(self, call: Call[Any], reply: Reply | NoReply) -> None:
+        """Tell how an attempt ended, and learn from it."""
+        now = self.time()
+        if call.options.observers is not None:
+            self._tell_of(call.options.observers, call, reply, now)
+        self.turns.learn(call, reply, now)
+        # Only now: an observer may raise what no `except` should stop, as a cancellation.
+        call.mark = None
 
     async def _pause(self, call: Call[Any]) -> None:
         began = self.time()

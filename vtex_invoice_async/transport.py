@@ -199,10 +199,12 @@ class Transport:
         """
         if self._session is not None and self.is_usable:
             session, self._session = self._session, None
-            if self._shared is not None:
-                # What is in flight ends; what else the connector has is none of its business.
-                self._attempts.expire_all()
-            await session.close()
+            try:
+                if self._shared is not None:
+                    # What is in flight ends; what else the connector has is none of its business.
+                    await self._attempts.expire_all()
+            finally:
+                await session.close()
 
     def check_usable(self) -> aiohttp.ClientSession:
         """Return the session, or raise `ConfigError` where nothing can be sent here and now."""
