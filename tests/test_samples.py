@@ -237,6 +237,19 @@ async def test_a_journal_of_version_1_of_another_account_stays_as_it_was(
     assert version_of(path) == 2
 
 
+@pytest.mark.parametrize("version", [0, -1])
+async def test_a_journal_of_no_version_is_damaged(version: int, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with opened(path):
+        pass
+    changed(path, f"PRAGMA user_version = {version}")
+
+    for journal in (opened(path), Journal.read(path)):
+        with pytest.raises(JournalDamaged, match="of which version it is; restore it"):
+            async with journal:
+                pass
+
+
 class Refusing(sqlite3.Connection):
     """Cannot write which version it is of."""
 

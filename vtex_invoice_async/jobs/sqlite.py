@@ -237,6 +237,8 @@ class _File:
         if self._number("application_id") != APPLICATION:
             raise JournalDamaged(f"{self._path} is not a journal: name another file")
         version = self._number("user_version")
+        if version < 1:
+            raise JournalDamaged(f"{self._path} does not say of which version it is; restore it")
         if version > VERSION:
             told = f"{self._path} was written by a later version (its schema is {version})"
             raise JournalTooNew(f"{told}; use that one")
