@@ -107,7 +107,7 @@ class _Story:
 
     events: list[tuple[str, Attributes, int]] = field(factory=list)
     settled: Settled | None = None
-    """Where the order is read now for what it left in doubt."""
+    """How its attempts ended, though the order may be read yet for what they left in doubt."""
 
 
 class Telemetry:
@@ -190,58 +190,43 @@ class Telemetry:
         self._pace.set(event.rate, {**self._own, "vtex_invoice.pace.of": kind})
 
     def _see_settled(self, event: Settled) -> None:
-        if event.is_looked_for:
-            self._stories.setdefault(event.call, _Story()).settled = event
-            return
-        story = self._stories.pop(event.call, _Story())
-        self._end(
-            story,
-            operation=event.operation,
-            order_id=event.order_id,
-            error=event.error,
-            seconds=event.seconds,
-            settled=event,
-        )
+        story = self._stories.setdefault(event.call, _Story())
+        story.settled = event
+        if not event.is_looked_for:
+            self._end(event, event.error, event.seconds)
 
     def _see_resolved(self, event: Resolved) -> None:
         self._doubts.add(1, {**self._own, "vtex_invoice.doubt.finding": event.finding})
         if event.is_repeated:
             return  # it goes on
-        story = self._stories.pop(event.call, _Story())
-        settled = story.settled
+        settled = self._stories.setdefault(event.call, _Story()).settled
         seconds = event.seconds + (0.0 if settled is None else settled.seconds)
-        self._end(
-            story,
-            operation=event.operation,
-            order_id=event.order_id,
-            error=_ERRORS.get(event.finding, "OutcomeUnknown"),
-            seconds=seconds,
-            settled=settled,
-            found=_doubt(event),
-        )
+        self._end(event, _ERRORS.get(event.finding, "OutcomeUnknown"), seconds)
 
-    def _end(
-        self,
-        story: _Story,
-        *,
-        operation: str,
-        order_id: str,
-        error: str | None,
-        seconds: float,
-        settled: Settled | None,
-        found: Attributes | None = None,
-    ) -> None:
-        """Make the span of a call that ended just now, and count it."""
-        now = self._clock()
+    def _end(self, event: Settled | Resolved, error: str | None, seconds: float) -> None:
+        """Make the span of a call that ended just now, after so many *seconds*, and count it."""
+        story = self._stories.pop(event.call)
         outcome = _OUTCOMES.get(error, "failed")
         attributes: Attributes = {
             **self._own,
-            "vtex_invoice.order_id": order_id,
+            "vtex_invoice.order_id": event.order_id,
             "vtex_invoice.outcome": outcome,
-            **(found or {}),
-            **({} if settled is None else _sent(settled)),
+            **(_doubt(event) if isinstance(event, Resolved) else {}),
+            **({} if story.settled is None else _sent(story.settled)),
             **({} if error is None else {"error.type": error}),
         }
+        self._make_span(event.operation, story, attributes, seconds)
+        named = {"vtex_invoice.operation": event.operation, "vtex_invoice.outcome": outcome}
+        labels: Attributes = {**self._own, **named}
+        self._calls.add(1, labels)
+        self._durations.record(seconds, labels)
+        if story.settled is not None:
+            self._see_waits(story.settled)
+
+    def _make_span(
+        self, operation: str, story: _Story, attributes: Attributes, seconds: float
+    ) -> None:
+        now = self._clock()
         span = self._tracer.start_span(
             operation,
             kind=trace.SpanKind.INTERNAL if operation == "resolve" else trace.SpanKind.CLIENT,
@@ -250,15 +235,10 @@ class Telemetry:
         )
         for name, told, at in story.events:
             span.add_event(name, told, at)
-        if error is not None and outcome != "cancelled":
-            span.set_status(trace.StatusCode.ERROR, error)
+        error = attributes.get("error.type")
+        if error is not None and attributes["vtex_invoice.outcome"] != "cancelled":
+            span.set_status(trace.StatusCode.ERROR, str(error))
         span.end(now)
-        named = {"vtex_invoice.operation": operation, "vtex_invoice.outcome": outcome}
-        labels: Attributes = {**self._own, **named}
-        self._calls.add(1, labels)
-        self._durations.record(seconds, labels)
-        if settled is not None:
-            self._see_waits(settled)
 
     def _see_waits(self, settled: Settled) -> None:
         for reason, seconds in (("turn", settled.queued), ("retry", settled.paused)):
