@@ -64,13 +64,15 @@ class Kept:
 
 
 @contextmanager
-def kept(clock: Callable[[], int] = time_ns) -> Iterator[Kept]:
+def kept(
+    clock: Callable[[], int] = time_ns, attributes: Mapping[str, str] | None = None
+) -> Iterator[Kept]:
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     traces = TracerProvider(shutdown_on_exit=False)
     traces.add_span_processor(SimpleSpanProcessor(exporter))
     meters = MeterProvider([reader], shutdown_on_exit=False)
     try:
-        telemetry = Telemetry(traces, meters, clock=clock)
+        telemetry = Telemetry(traces, meters, attributes=attributes, clock=clock)
         yield Kept(telemetry, traces.get_tracer("tests"), exporter, reader)
     finally:
         meters.shutdown()

@@ -250,6 +250,26 @@ def test_one_who_raises_is_not_told_again_and_the_others_are() -> None:
     assert len(heard) == 4
 
 
+def test_one_who_raises_a_cancellation_ends_the_call_and_no_doubt_is_lost() -> None:
+    def cancelling(event: Event) -> None:
+        if isinstance(event, Sent):
+            raise asyncio.CancelledError
+
+    async def main() -> None:
+        lost = Fault(do=Do.CLOSE, on="notify_invoice", nth=(1,), acted=True)
+        async with (
+            Sandbox(orders=1, faults=[lost]) as sandbox,
+            VtexInvoiceClient(sandbox.config) as client,
+        ):
+            with pytest.raises(asyncio.CancelledError):
+                await notify(client, sandbox, CallOptions(observe=cancelling))
+            (doubt,) = client.in_doubt()
+            assert (await client.resolve(doubt)).confirmed_by == "order"
+            assert sandbox.applied.total() == 1
+
+    run_virtual(main())
+
+
 def test_calls_of_many_durations_are_timed_and_leave_no_timers() -> None:
     async def main() -> None:
         async with (

@@ -219,7 +219,8 @@ def test_all_can_be_made_to_come_at_once() -> None:
             asyncio.create_task(guarded(within.of(length), slow(99))) for length in (5, 5, 7, 9)
         ]
         await asyncio.sleep(1)
-        within.expire_all()
+        await within.expire_all()
+        assert all(task.done() for task in tasks)
 
         ended = await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -227,5 +228,26 @@ def test_all_can_be_made_to_come_at_once() -> None:
         assert now() == 1
         assert within.usual._timer is None
         assert await guarded(within.usual, slow(1)) == "done"
+
+    run_virtual(main())
+
+
+def test_a_block_that_will_not_end_is_waited_for_no_longer_than_the_others_take() -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(9)
+        except asyncio.CancelledError:
+            await asyncio.sleep(50)
+        return "done"
+
+    async def main() -> None:
+        within = Durations(asyncio.get_running_loop(), 5, Late)
+        task = asyncio.create_task(guarded(within.usual, stubborn()))
+        await asyncio.sleep(1)
+        await within.expire_all()
+
+        assert now() == 1
+        assert await task == "done"
+        assert not within
 
     run_virtual(main())

@@ -276,7 +276,7 @@ def test_what_is_still_unknown_keeps_what_vtex_said() -> None:
     assert "does not show it" in str(error)
 
 
-def test_closing_says_how_many_are_left_in_doubt() -> None:
+def test_closing_says_once_how_many_are_left_in_doubt() -> None:
     heard: list[Event] = []
 
     async def main() -> None:
@@ -284,6 +284,8 @@ def test_closing_says_how_many_are_left_in_doubt() -> None:
         async with sandbox, VtexInvoiceClient(sandbox.config, observe=heard.append) as client:
             with pytest.raises(OutcomeUnknown):
                 await notify(client, job_for(sandbox.orders[0]))
+            await asyncio.gather(client.aclose(), client.aclose())
+        await client.aclose()
 
     run_virtual(main())
 

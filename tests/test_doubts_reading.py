@@ -109,6 +109,18 @@ def test_two_who_ask_for_the_same_doubt_are_both_told() -> None:
     assert play(act, LOST) == ({"order"}, 1)
 
 
+def test_a_read_for_several_takes_as_long_as_it_may_for_any_of_them() -> None:
+    async def act(sandbox: Sandbox, client: VtexInvoiceClient) -> tuple[set[str], int]:
+        await leave(client, job_for(sandbox.orders[0]))
+        (doubt,) = client.in_doubt()
+        hasty = client.with_options(timeout=1)
+        receipts = await asyncio.gather(*(by.resolve(doubt) for by in (hasty, client, hasty)))
+        return {receipt.confirmed_by for receipt in receipts}, len(reads_of(sandbox))
+
+    slow = Fault(do=Do.DELAY, on="get_order", rate=1, seconds=2)
+    assert play(act, LOST, slow) == ({"order"}, 1)
+
+
 def test_who_asks_again_sends_nothing_though_the_doubt_is_settled_before_its_turn_comes() -> None:
     async def main() -> tuple[str, int, int]:
         async with Sandbox(orders=1, faults=[LOST]) as sandbox:

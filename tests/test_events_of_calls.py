@@ -265,3 +265,59 @@ def test_an_end_is_told_of_a_search_that_is_cancelled_and_the_doubt_stays() -> N
     (end,) = (event for event in heard if isinstance(event, Resolved))
     assert (end.finding, end.looks) == ("no evidence", 1)
     assert end.seconds == pytest.approx(2 - LATENCY, abs=0.01)
+
+
+def test_an_end_is_told_of_a_search_for_tracking_that_is_cancelled() -> None:
+    async def use(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
+        await notify(client, sandbox)
+        job = job_for(sandbox.orders[0])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.75):
+                await client.send_tracking(
+                    job.order_id, job.invoice.invoice_number, make_tracking()
+                )
+
+    heard = heard_while(use, [Fault(do=Do.CLOSE, on="send_tracking", nth=(1,))])
+
+    assert isinstance(heard[-1], Resolved)
+    assert (heard[-1].operation, heard[-1].finding) == ("send_tracking", "no evidence")
+    assert heard[-1].looks == 0
+    assert heard[-1].seconds == pytest.approx(0.5, abs=0.01)
+
+
+def test_reads_that_fail_are_looks_too_and_each_is_made_once() -> None:
+    async def use(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
+        await notify(client, sandbox)
+
+    lost = Fault(do=Do.CLOSE, on=POSTED, nth=(1,), acted=True)
+    failing = Fault(do=Do.ANSWER, on="get_order", nth=(1, 2), status=500)
+    heard = heard_while(use, [lost, failing])
+
+    (look,) = (event for event in heard if isinstance(event, Resolving))
+    (end,) = (event for event in heard if isinstance(event, Resolved))
+    assert (look.looks, end.looks, end.finding) == (3, 3, "present")
+    # Whoever looks again by plan does not try again in between.
+    assert not [event for event in heard if isinstance(event, Retrying)]
+
+    never = heard_while(use_in_vain, [lost, evolve(failing, nth=(), rate=1)])
+    (end,) = (event for event in never if isinstance(event, Resolved))
+    assert (end.looks, end.finding) == (3, "no evidence")
+
+
+async def use_in_vain(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
+    job = job_for(sandbox.orders[0])
+    with pytest.raises(OutcomeUnknown, match="could not be read"):
+        await client.notify_invoice(job.order_id, job.invoice, retry=RetryPolicy(resolve_for=10))
+
+
+def test_who_looks_for_one_of_two_doubts_of_an_order_hears_of_that_one() -> None:
+    async def use(client: VtexInvoiceClient, sandbox: Sandbox) -> None:
+        order = sandbox.orders[0]
+        jobs = [job_for(order, invoice_number=f"N{n}", invoice_value=n) for n in (1, 2)]
+        await asyncio.gather(*(client.notify_invoice(job.order_id, job.invoice) for job in jobs))
+
+    heard = heard_while(use, [Fault(do=Do.CLOSE, on=POSTED, nth=(1, 2), acted=True)])
+
+    looks = [event for event in heard if isinstance(event, Resolving)]
+    assert sorted(look.invoice_number for look in looks) == ["N1", "N2"]
+    assert [look.looks for look in looks] == [1, 1]

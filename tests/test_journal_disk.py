@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections import Counter
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +191,45 @@ async def test_reading_on_after_a_failure_does_not_make_a_journal_look_damaged(
 
     async with opened(path) as journal:
         assert len(await records_of(journal)) == entered
+
+
+async def test_what_only_reads_is_done_beside_a_change_that_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal.db", connection=Small) as journal:
+        with pytest.raises(JournalFailed):
+            await journal.enter(make_entries(1_000), 1)
+
+        # They are asked for together, and come to the thread in one piece.
+        refused, counts, given_back = await asyncio.gather(
+            journal.enter(make_entries(1), 1),
+            journal.counts(),
+            journal.give_back_all(),
+            return_exceptions=True,
+        )
+
+    assert isinstance(refused, JournalFailed)
+    assert (counts, given_back) == (Counter(), None)
+
+
+async def test_what_was_claimed_as_a_disk_failed_can_be_claimed_when_it_is_opened_again(
+    tmp_path: Path,
+) -> None:
+    kind = failing(0, afterwards=False, forever=False)
+    journal = opened(tmp_path / "journal.db", connection=kind)
+    async with journal:
+        await journal.enter(make_entries(2), 1)
+        async with aclosing(journal.claims(State.PLANNED, None, lambda: NOW)) as claims:
+            await anext(claims)
+        # From now on nothing works, so that nothing can be given back either.
+        kind.forever, kind.at = True, kind.asked + 1
+        with pytest.raises(JournalFailed):
+            await journal.end({}, NOW)
+        kind.forever, kind.at = False, 0
+
+    async with journal:
+        claimed = [c.order_id async for c in journal.claims(State.PLANNED, None, lambda: NOW)]
+        await journal.give_back_all()
+
+    assert claimed == ["1-01", "2-01"]
 
 
 async def test_a_plan_that_does_not_fit_is_not_entered_at_all(tmp_path: Path) -> None:

@@ -205,6 +205,15 @@ def test_one_observer_may_serve_several_clients_or_single_calls() -> None:
     assert {span.kind for span in found.spans()} == {SpanKind.CLIENT}
 
 
+def test_what_tells_accounts_apart_is_on_every_span_and_every_metric() -> None:
+    with kept(virtual_ns, {"account": "acme"}) as found:
+        everything(found)
+
+        assert len({name for name, _, _, _ in found.metrics()}) == 6
+        assert {labels["account"] for _, _, labels, _ in found.metrics()} == {"acme"}
+        assert {(span.attributes or {})["account"] for span in found.spans()} == {"acme"}
+
+
 async def test_without_an_sdk_nothing_is_made_of_it_and_nothing_breaks(sandbox: Sandbox) -> None:
     assert not trace.get_current_span().is_recording()
     async with VtexInvoiceClient(sandbox.config, observe=Telemetry()) as client:

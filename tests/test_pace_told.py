@@ -72,6 +72,23 @@ def test_a_pause_that_vtex_asks_for_is_told() -> None:
     assert pace.throttled == 1
 
 
+def test_a_read_that_is_throttled_counts_and_slows_no_send() -> None:
+    async def main() -> tuple[Pace, Pace]:
+        asks = Fault(do=Do.ANSWER, on="get_order", status=429, nth=(1,))
+        async with (
+            Sandbox(1, faults=[asks]) as sandbox,
+            VtexInvoiceClient(sandbox.config) as client,
+        ):
+            before = client.pace()
+            await client.get_order(sandbox.orders[0].order_id)
+            return before, client.pace()
+
+    before, after = run_virtual(main())
+
+    assert (after.throttled, after.retried) == (1, 1)
+    assert (after.rate, after.limit, after.closed_for) == (before.rate, None, 0)
+
+
 def test_an_outage_is_told() -> None:
     faults = (Fault(do=Do.ANSWER, status=500, rate=1, on="notify_invoice"),)
 

@@ -249,3 +249,15 @@ def test_a_read_that_was_refused_once_does_not_end_the_next_run() -> None:
 
     assert counts(first) == {"planned": 1, "in_doubt": 1, "exit_code": 77}
     assert counts(second) == {"planned": 1, "confirmed": 1}
+
+
+def test_where_vtex_said_nothing_our_own_words_are_kept() -> None:
+    async def act(stage: Stage) -> list[tuple[int | None, str | None]]:
+        await stage.send()
+        moved = [event.record for event in stage.events if isinstance(event, Moved)]
+        return [(r.status, r.message) for r in moved if r.state is State.IN_DOUBT]
+
+    ((status, message),) = play(act, DROPPED, orders=1)
+
+    assert status is None
+    assert (message or "").startswith("the connection was closed before an answer came; it may")

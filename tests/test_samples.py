@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.journals import HEADER, NOW, make_entries, make_entry, opened, records_of
 from tests.reports import changed, made_by_version_1
-from vtex_invoice_async.errors import JournalDamaged, JournalError
+from vtex_invoice_async.errors import JournalDamaged, JournalError, JournalMismatch
 from vtex_invoice_async.jobs.journal import AT_ONCE, Journal
 from vtex_invoice_async.jobs.memory import MemoryStore
 from vtex_invoice_async.jobs.samples import HAPPENED, Latency, Sample, Tally
 from vtex_invoice_async.jobs.sqlite import SqliteStore
 from vtex_invoice_async.jobs.store import Store
+from vtex_invoice_async.sandbox import Sandbox
 
 seconds = st.floats(0.001, 10_000)
 many_seconds = st.lists(seconds, max_size=60)
@@ -216,6 +218,36 @@ async def test_a_journal_of_version_1_that_is_refused_stays_as_it_was(tmp_path: 
         async with opened(path):
             pass
     assert version_of(path) == 1
+
+
+async def test_a_journal_of_version_1_of_another_account_stays_as_it_was(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = tmp_path / "journal.db"
+    async with Journal.open(path, sandbox.config):
+        pass
+    made_by_version_1(path)
+
+    with pytest.raises(JournalMismatch, match="check VTEX_ACCOUNT"):
+        async with Journal.open(path, evolve(sandbox.config, account="another")):
+            pass
+    assert version_of(path) == 1
+    async with Journal.open(path, sandbox.config):
+        pass
+    assert version_of(path) == 2
+
+
+@pytest.mark.parametrize("version", [0, -1])
+async def test_a_journal_of_no_version_is_damaged(version: int, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with opened(path):
+        pass
+    changed(path, f"PRAGMA user_version = {version}")
+
+    for journal in (opened(path), Journal.read(path)):
+        with pytest.raises(JournalDamaged, match="of which version it is; restore it"):
+            async with journal:
+                pass
 
 
 class Refusing(sqlite3.Connection):

@@ -86,6 +86,31 @@ def test_they_count_what_went_wrong() -> None:
     assert samples[-1].in_doubt == 0
 
 
+def test_they_tell_what_is_on_its_way_from_what_is_in_doubt() -> None:
+    slow = Fault(do=Do.DELAY, on="notify_invoice", nth=(2,), seconds=5)
+    lost = Fault(do=Do.CLOSE, on="notify_invoice", nth=(3,), acted=True)
+
+    _, samples = play(sent, slow, lost, orders=4)
+
+    assert (samples[0].in_flight, samples[0].in_doubt) == (1, 1)
+    assert (samples[-1].in_flight, samples[-1].in_doubt) == (0, 0)
+
+
+def test_nothing_is_sampled_of_what_a_client_does_after_a_run() -> None:
+    async def act(stage: Stage) -> tuple[int, int]:
+        async with stage.journal as journal:
+            summary = await run_jobs(stage.client, stage.jobs, journal)
+            before = [sample async for sample in journal.samples()]
+            stage.sandbox.faults.add(Fault(do=Do.ANSWER, on="get_order", nth=(1,), status=429))
+            await stage.client.get_order(stage.jobs[0].order_id)
+            assert stage.client.pace().throttled == 1
+            await asyncio.sleep(5)
+            assert [sample async for sample in journal.samples()] == before
+        return summary.confirmed, len(before)
+
+    assert play(act) == (3, 1)
+
+
 def test_an_answer_takes_as_long_as_it_takes() -> None:
     slow = Fault(do=Do.DELAY, on="notify_invoice", rate=1, seconds=2)
 

@@ -13,13 +13,21 @@ import pytest
 from attrs import evolve
 
 from tests.factories import ONCE, job_for, make_invoice
-from tests.failures import POSTED
+from tests.failures import POSTED, black_hole
 from tests.raw_faults import hang_after_request
 from tests.raw_server import answer, raw_server, reply_with
 from tests.test_evidence import CERTIFICATE, tls_server
-from vtex_invoice_async import ClientConfig, Credentials, State, Timeouts, VtexInvoiceClient
+from vtex_invoice_async import (
+    ClientConfig,
+    Credentials,
+    State,
+    ThrottleLimits,
+    Timeouts,
+    VtexInvoiceClient,
+)
+from vtex_invoice_async.deadlines import MOST_KEPT
 from vtex_invoice_async.errors import ConfigError, NotAuthorized, NotSent, OutcomeUnknown
-from vtex_invoice_async.events import Event, Throttled
+from vtex_invoice_async.events import Event, LeftInDoubt, Throttled
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox
 
 ACCOUNTS: Final = 4
@@ -190,6 +198,52 @@ async def test_a_small_limit_makes_calls_wait_and_what_waits_was_not_sent() -> N
             await call
 
     assert sandbox.applied.total() == 1
+
+
+async def test_a_connector_without_a_limit_is_not_blamed() -> None:
+    with black_hole() as port:
+        config = ClientConfig(
+            account="acme",
+            user_token="TOKENTOKEN",
+            base_url=f"http://127.0.0.1:{port}",
+            retry=ONCE,
+            timeouts=BRIEF,
+        )
+        async with (
+            aiohttp.TCPConnector(limit=0) as connector,
+            VtexInvoiceClient(config, connector=connector) as client,
+        ):
+            with pytest.raises(NotSent, match=r"no connection within 0\.1 s") as caught:
+                await client.notify_invoice("v1-01", make_invoice())
+
+    assert "limit" not in str(caught.value)
+
+
+async def test_closing_ends_calls_of_many_durations_that_waited_for_credentials() -> None:
+    count = 2 * MOST_KEPT
+    given = asyncio.Event()
+    heard: list[Event] = []
+
+    async def ask() -> Credentials:
+        await given.wait()
+        return Credentials(user_token="TOKENTOKEN")
+
+    async with raw_server(hang_after_request) as hanging, aiohttp.TCPConnector() as connector:
+        fixed = hanging.config(timeouts=Timeouts(total=0.05), throttle=ThrottleLimits(rate=100_000))
+        config = evolve(fixed, app_key=None, app_token=None, user_token=None, credentials=ask)
+        async with VtexInvoiceClient(config, connector=connector, observe=heard.append) as goes:
+            calls = [
+                asyncio.create_task(goes.notify_invoice(f"v{n}-01", make_invoice(), timeout=20 + n))
+                for n in range(count)
+            ]
+            await asyncio.sleep(0.2)  # all wait for them now
+            given.set()
+            await hanging.arrivals(count)
+        async with asyncio.timeout(5):
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [type(error) for error in ended] == [OutcomeUnknown] * count
+    assert heard[-1] == LeftInDoubt(doubts=count)
 
 
 async def test_a_connector_that_is_closed_is_told_before_anything_is_sent(

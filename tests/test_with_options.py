@@ -135,6 +135,7 @@ def test_closing_ends_what_any_of_them_has_in_flight_and_tells_of_doubts_once() 
 
     run_virtual(main())
 
+    assert [event for event in heard if isinstance(event, LeftInDoubt)] == [LeftInDoubt(doubts=1)]
     assert not any(isinstance(event, LeftInDoubt) for event in more)
 
 

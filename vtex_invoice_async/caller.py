@@ -79,13 +79,16 @@ class Caller:
         self.time = asyncio.get_running_loop().time
         self._opened_at = (datetime.now(UTC), self.time())
 
-    async def aclose(self, *, drain: bool) -> None:
-        """Take no more calls, let those in flight end, if they are to be waited for, and close."""
+    async def aclose(self, *, drain: bool) -> bool:
+        """Take no more calls, let those in flight end, if they are to be waited for, and close.
+
+        Return whether this has closed it: it may be closed, or another's, or be closing.
+        """
         if not self._transport.is_usable:
-            return
+            return False
         if drain and self.turns.is_closing:
             await self._closed.wait()
-            return
+            return False
         try:
             await self.turns.close(self._config.timeouts.total if drain else None)
         finally:
@@ -93,6 +96,7 @@ class Caller:
                 await self._transport.aclose()
             finally:
                 self._closed.set()
+        return True
 
     def check_usable(self) -> None:
         """Raise `ConfigError` where a call cannot be sent, here and now."""
@@ -233,11 +237,8 @@ class Caller:
                 call.attempts += 1
                 mark = call.mark = Mark(intend=call.intend)
                 reply = await self._transport.send(call.request, mark, call.options.timeouts)
-                call.mark, call.age, call.status = None, mark.age, reply.status
-                now = self.time()
-                if call.options.observers is not None:
-                    self._tell_of(call.options.observers, call, reply, now)
-                self.turns.learn(call, reply, now)
+                call.age, call.status = mark.age, reply.status
+                self._take_in(call, reply)
             finally:
                 slots.release()
             return decode(
@@ -259,6 +260,15 @@ class Caller:
         finally:
             if call.is_probe:
                 self.turns.give_back_probe(call)
+
+    def _take_in(self, call: Call[Any], reply: Reply | NoReply) -> None:
+        """Tell how an attempt ended, and learn from it."""
+        now = self.time()
+        if call.options.observers is not None:
+            self._tell_of(call.options.observers, call, reply, now)
+        self.turns.learn(call, reply, now)
+        # Only now: an observer may raise what no `except` should stop, as a cancellation.
+        call.mark = None
 
     async def _pause(self, call: Call[Any]) -> None:
         began = self.time()

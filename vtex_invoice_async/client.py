@@ -152,8 +152,8 @@ class VtexInvoiceClient:
 
     async def _close(self, *, drain: bool) -> None:
         self._check_owned()
-        await self._caller.aclose(drain=drain)
-        if self._caller.observers and (doubts := self._doubts.list()):
+        is_news = await self._caller.aclose(drain=drain)
+        if is_news and self._caller.observers and (doubts := self._doubts.list()):
             self._caller.observers.tell(LeftInDoubt(doubts=len(doubts)))
 
     async def send(self, operation: Operation[R], **options: Unpack[CallOptions]) -> R:
@@ -201,7 +201,8 @@ class VtexInvoiceClient:
     def pace(self) -> Pace:
         """Return how fast this client sends at the moment, as it has learned from VTEX's answers.
 
-        It counts sends, and not reads: VTEX limits those for themselves.
+        Its rate, limit and pause are those of sends: VTEX limits reads for themselves. What was
+        throttled and repeated so far is counted of both.
         """
         self._caller.check_usable()
         return self._caller.pace()
@@ -344,10 +345,10 @@ class VtexInvoiceClient:
         what was in flight are out. *concurrency* above `max_concurrency`, and *options* that make no
         sense, are a `ConfigError` at once.
 
-        No job has a deadline of its own, whatever `retry` says. One in doubt is looked for, for `resolve_for` seconds,
-        beside the sending, which pauses while more than twice *concurrency* are in doubt. Where
-        VTEX does not answer for two minutes, or asks for a pause above `retry_after_cap`, the jobs
-        that are left end at once as `NOT_SENT`.
+        No job has a deadline of its own, whatever `retry` says. One in doubt is looked for, for
+        `resolve_for` seconds, beside the sending, which pauses while more than twice *concurrency*
+        are in doubt. Where VTEX does not answer for two minutes, or asks for a pause above
+        `retry_after_cap`, the jobs that are left end at once as `NOT_SENT`.
 
         Leaving the loop stops taking jobs and lets those in flight end within `timeouts.total`;
         wrap the call in `contextlib.aclosing` to wait for that. Cancelling stops at once, and

@@ -12,6 +12,10 @@ MOST_KEPT: Final = 32
 """Durations of which nothing is set at the moment."""
 
 
+MOST_TURNS: Final = 100
+"""Of the loop, in which blocks may end that were told to: a few do, unless one will not."""
+
+
 class Deadline:
     """Ends a block of code in the current task, as `asyncio.timeout` would, once one is set for it."""
 
@@ -88,10 +92,8 @@ class Deadlines:
             deadline.expire(self._error)
 
     def expire_all(self) -> None:
-        """Let all that are set come now."""
-        found, self._set = self._set, {}
-        for deadline in found:
-            self.remove(deadline)
+        """Let all that are set come now; they are removed as their blocks end."""
+        for deadline in self._set:
             deadline.expire(self._error)
 
 
@@ -111,6 +113,9 @@ class Durations:
         self._usual = usual
         self._others: dict[float, Deadlines] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self.usual) or any(self._others.values())
+
     def of(self, seconds: float) -> Deadlines:
         """Return those that are *seconds* away."""
         if seconds == self._usual:
@@ -122,7 +127,11 @@ class Durations:
             found = self._others[seconds] = Deadlines(self._loop, seconds, self._error)
         return found
 
-    def expire_all(self) -> None:
-        """Let all that are set come now, however long they are."""
+    async def expire_all(self) -> None:
+        """Let all that are set come now, however long they are, and their blocks end."""
         for deadlines in (self.usual, *self._others.values()):
             deadlines.expire_all()
+        for _ in range(MOST_TURNS):
+            if not self:
+                return
+            await asyncio.sleep(0)

@@ -159,7 +159,7 @@ class Doubts:
         order.seekers.append(seeker)
         try:
             until = None if patience is None else seeker.began + patience
-            await self._look_until(order, search, seeker, until)
+            await self._look_until(order, search, until)
         except BaseException:
             seeker.tell_end(self._caller.time(), Finding.NO_EVIDENCE)
             raise
@@ -175,9 +175,7 @@ class Doubts:
         seeker.tell_end(self._caller.time(), found)
         return _proof(unknown, doubt, search, found)
 
-    async def _look_until(
-        self, order: _Watched, search: Search, seeker: Seeker, until: float | None
-    ) -> None:
+    async def _look_until(self, order: _Watched, search: Search, until: float | None) -> None:
         search.refused_with = None  # what was refused before may be allowed now
         try:
             async with asyncio.timeout_at(until):
@@ -192,7 +190,7 @@ class Doubts:
                     async with order.reading:
                         # Another doubt of this order may have read for this one too.
                         if not search.is_over and search.last_look < due:
-                            await self._look(order, seeker.options)
+                            await self._look(order)
         except TimeoutError:
             search.reason = "the order could not be read in time"
         except ConfigError:
@@ -201,8 +199,11 @@ class Doubts:
             search.reason = f"the order cannot be read: {error.reason}"
             search.refused_with = error.status
 
-    async def _look(self, order: _Watched, options: Options) -> None:
+    async def _look(self, order: _Watched) -> None:
         """Read an order once, for all its doubts; raise `Rejected` where it cannot be read."""
+        # Whoever has little time for it must not make it fail for those who have more.
+        every = (seeker.options for seeker in order.seekers)
+        options = max(every, key=lambda options: options.timeouts.total)
         asked = await self._looks.turn()
         refusal: Rejected | None = None
         try:

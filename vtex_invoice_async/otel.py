@@ -27,7 +27,10 @@ spans would then be there twice. What is its in the conventions is called so her
 | event `retry` | decided, with `vtex_invoice.wait` in seconds, and `error.type` |
 | event `look` | an order was read, with `vtex_invoice.doubt.finding` and `.looks` |
 
-**Metrics.** None of their attributes names an order, an invoice or a person.
+**Metrics.** None of their attributes names an order, an invoice or a person. Who has several
+accounts gives each client an observer of its own, with attributes that tell them apart:
+
+    observe=Telemetry(attributes={"account": config.account})
 
 | metric | kind, unit | attributes |
 |---|---|---|
@@ -41,7 +44,7 @@ spans would then be there twice. What is its in the conventions is called so her
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import time_ns
 from typing import Final, TypeAlias
 
@@ -104,15 +107,16 @@ class _Story:
 
     events: list[tuple[str, Attributes, int]] = field(factory=list)
     settled: Settled | None = None
-    """Where the order is read now for what it left in doubt."""
+    """How its attempts ended, though the order may be read yet for what they left in doubt."""
 
 
 class Telemetry:
     """An observer that makes a span of each call, and counts.
 
     Providers are those that were set for the program, unless others are given. One observer may
-    serve several clients. What it is told of a call it keeps until the call ends. *clock* tells the
-    nanoseconds since 1970.
+    serve several clients, whose paces are then one gauge. All its spans and metrics have its
+    *attributes*: no more values than there are accounts. What it is told of a call it keeps until
+    the call ends. *clock* tells the nanoseconds since 1970.
     """
 
     def __init__(
@@ -120,8 +124,10 @@ class Telemetry:
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
         *,
+        attributes: Mapping[str, str] | None = None,
         clock: Callable[[], int] = time_ns,
     ) -> None:
+        self._own: Attributes = {**(attributes or {})}
         self._clock = clock
         self._tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
         meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
@@ -177,63 +183,50 @@ class Telemetry:
         if event.status is not None:
             answer = {"http.response.status_code": event.status}
         self._note(event.call, "attempt", told | answer)
-        self._attempts.add(1, {"vtex_invoice.operation": event.operation, **answer})
+        self._attempts.add(1, {**self._own, "vtex_invoice.operation": event.operation, **answer})
 
     def _see_pace(self, event: Sent | Throttled) -> None:
-        self._pace.set(event.rate, {"vtex_invoice.pace.of": "send" if event.acts else "read"})
+        kind = "send" if event.acts else "read"
+        self._pace.set(event.rate, {**self._own, "vtex_invoice.pace.of": kind})
 
     def _see_settled(self, event: Settled) -> None:
-        if event.is_looked_for:
-            self._stories.setdefault(event.call, _Story()).settled = event
-            return
-        story = self._stories.pop(event.call, _Story())
-        self._end(
-            story,
-            operation=event.operation,
-            order_id=event.order_id,
-            error=event.error,
-            seconds=event.seconds,
-            settled=event,
-        )
+        story = self._stories.setdefault(event.call, _Story())
+        story.settled = event
+        if not event.is_looked_for:
+            self._end(event, event.error, event.seconds)
 
     def _see_resolved(self, event: Resolved) -> None:
-        self._doubts.add(1, {"vtex_invoice.doubt.finding": event.finding})
+        self._doubts.add(1, {**self._own, "vtex_invoice.doubt.finding": event.finding})
         if event.is_repeated:
             return  # it goes on
-        story = self._stories.pop(event.call, _Story())
-        settled = story.settled
+        settled = self._stories.setdefault(event.call, _Story()).settled
         seconds = event.seconds + (0.0 if settled is None else settled.seconds)
-        self._end(
-            story,
-            operation=event.operation,
-            order_id=event.order_id,
-            error=_ERRORS.get(event.finding, "OutcomeUnknown"),
-            seconds=seconds,
-            settled=settled,
-            found=_doubt(event),
-        )
+        self._end(event, _ERRORS.get(event.finding, "OutcomeUnknown"), seconds)
 
-    def _end(
-        self,
-        story: _Story,
-        *,
-        operation: str,
-        order_id: str,
-        error: str | None,
-        seconds: float,
-        settled: Settled | None,
-        found: Attributes | None = None,
-    ) -> None:
-        """Make the span of a call that ended just now, and count it."""
-        now = self._clock()
+    def _end(self, event: Settled | Resolved, error: str | None, seconds: float) -> None:
+        """Make the span of a call that ended just now, after so many *seconds*, and count it."""
+        story = self._stories.pop(event.call)
         outcome = _OUTCOMES.get(error, "failed")
         attributes: Attributes = {
-            "vtex_invoice.order_id": order_id,
+            **self._own,
+            "vtex_invoice.order_id": event.order_id,
             "vtex_invoice.outcome": outcome,
-            **(found or {}),
-            **({} if settled is None else _sent(settled)),
+            **(_doubt(event) if isinstance(event, Resolved) else {}),
+            **({} if story.settled is None else _sent(story.settled)),
             **({} if error is None else {"error.type": error}),
         }
+        self._make_span(event.operation, story, attributes, seconds)
+        named = {"vtex_invoice.operation": event.operation, "vtex_invoice.outcome": outcome}
+        labels: Attributes = {**self._own, **named}
+        self._calls.add(1, labels)
+        self._durations.record(seconds, labels)
+        if story.settled is not None:
+            self._see_waits(story.settled)
+
+    def _make_span(
+        self, operation: str, story: _Story, attributes: Attributes, seconds: float
+    ) -> None:
+        now = self._clock()
         span = self._tracer.start_span(
             operation,
             kind=trace.SpanKind.INTERNAL if operation == "resolve" else trace.SpanKind.CLIENT,
@@ -242,19 +235,15 @@ class Telemetry:
         )
         for name, told, at in story.events:
             span.add_event(name, told, at)
-        if error is not None and outcome != "cancelled":
-            span.set_status(trace.StatusCode.ERROR, error)
+        error = attributes.get("error.type")
+        if error is not None and attributes["vtex_invoice.outcome"] != "cancelled":
+            span.set_status(trace.StatusCode.ERROR, str(error))
         span.end(now)
-        labels = {"vtex_invoice.operation": operation, "vtex_invoice.outcome": outcome}
-        self._calls.add(1, labels)
-        self._durations.record(seconds, labels)
-        if settled is not None:
-            self._see_waits(settled)
 
     def _see_waits(self, settled: Settled) -> None:
         for reason, seconds in (("turn", settled.queued), ("retry", settled.paused)):
             if seconds > 0:
-                self._waits.record(seconds, {"vtex_invoice.wait.reason": reason})
+                self._waits.record(seconds, {**self._own, "vtex_invoice.wait.reason": reason})
 
 
 def _sent(settled: Settled) -> Attributes:

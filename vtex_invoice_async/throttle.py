@@ -51,10 +51,10 @@ class Pace(Value):
     """False while sends wait for VTEX to answer again."""
 
     throttled: int
-    """429s so far."""
+    """429s so far, reads included."""
 
     retried: int
-    """Attempts so far that repeated one which VTEX had not acted on."""
+    """Attempts so far, reads included, that repeated one which VTEX had not acted on."""
 
 
 @frozen(eq=False, repr=False)

@@ -199,10 +199,12 @@ class Transport:
         """
         if self._session is not None and self.is_usable:
             session, self._session = self._session, None
-            if self._shared is not None:
-                # What is in flight ends; what else the connector has is none of its business.
-                self._attempts.expire_all()
-            await session.close()
+            try:
+                if self._shared is not None:
+                    # What is in flight ends; what else the connector has is none of its business.
+                    await self._attempts.expire_all()
+            finally:
+                await session.close()
 
     def check_usable(self) -> aiohttp.ClientSession:
         """Return the session, or raise `ConfigError` where nothing can be sent here and now."""
@@ -226,13 +228,14 @@ class Transport:
 
         Without *timeouts*, the client's own hold.
         """
-        session, limits = self.check_usable(), self._usual
-        if timeouts is not None and timeouts is not limits.timeouts:
-            limits = self._limits_of(timeouts)
+        session, timeouts = self.check_usable(), timeouts or self._config.timeouts
         if not self._headers:
-            if reason := await self.renew(0, limits.timeouts):
+            if reason := await self.renew(0, timeouts):
                 return NoReply(reason=reason, bytes_left=False, tried=False)
             session = self.check_usable()
+        # Not before something is awaited: timers that are not in use are forgotten.
+        is_usual = timeouts is self._usual.timeouts
+        limits = self._usual if is_usual else self._limits_of(timeouts)
         mark.age = self._age
         mark.message = self._message(request)
         current.set(mark)
@@ -320,9 +323,10 @@ class Transport:
 
     def _reason(self, error: Exception, timeouts: Timeouts) -> str:
         """Say in our own words what happened: aiohttp's may name a proxy's password."""
-        host, connector = self._origin.host, self._shared
-        # That of a client's own is never too small for it.
-        shared = f" (connector with a limit of {connector.limit})" if connector else ""
+        host = self._origin.host
+        # That of a client's own connector is never too small for it, and 0 is none.
+        most = 0 if self._shared is None else self._shared.limit
+        shared = f" (connector with a limit of {most})" if most else ""
         words: dict[type[Exception], str] = {
             aiohttp.ClientConnectorDNSError: f"the name {host} was not found",
             aiohttp.ClientConnectorCertificateError: f"the certificate of {host} is not trusted",

@@ -92,7 +92,8 @@ class Journal:
 
         It is opened, checked row by row, and closed by `async with`; a folder that is missing is made.
         """
-        return cls(SqliteStore(path), header_for(config))
+        header = header_for(config)
+        return cls(SqliteStore(path, owner=header), header)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -110,6 +111,7 @@ class Journal:
     async def __aenter__(self) -> Self:
         await self._store.open()
         # Where a disk failed, the last ones may never have been given back.
+        self._claimed.clear()
         self._over.clear()
         self._is_giving_back = False
         try:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.outcome import State
@@ -68,50 +67,56 @@ class Reason:
 _Kind = tuple[State, int | None, str | None, str | None, str]
 
 
+@define(eq=False)
+class _Group:
+    """The invoices of one kind: nothing of them is kept that grows with what they hold."""
+
+    message: str | None
+    count: int = 0
+    first: list[Place] = field(factory=list)
+
+
 class Reasons:
     """Counts invoices by their reason, in memory that does not grow with them."""
 
     def __init__(self) -> None:
-        self._counts: Counter[_Kind] = Counter()
-        self._first: dict[_Kind, list[Record]] = {}
+        self._groups: dict[_Kind, _Group] = {}
 
     def add(self, record: Record) -> None:
         """Count *record*, unless its state needs no reason."""
         if record.state not in NEEDY:
             return
-        words = _shape(record)
+        words, shape = _words(record), _shape(record)
         advice = _advice(record)
-        kind: _Kind = (record.state, record.status, record.code, words, advice)
-        if kind not in self._counts and len(self._counts) >= MOST_KINDS:
-            kind = (record.state, None, None, None, advice)
-        self._counts[kind] += 1
-        first = self._first.setdefault(kind, [])
-        if len(first) < SHOWN_PLACES:
-            first.append(record)
-
-    def found(self) -> Sequence[Reason]:
-        """Return the reasons: by state, and of one state the most frequent first."""
-        kinds = sorted(self._counts, key=lambda kind: (NEEDY.index(kind[0]), -self._counts[kind]))
-        return [self._reason(kind) for kind in kinds]
-
-    def _reason(self, kind: _Kind) -> Reason:
-        state, status, code, words, advice = kind
-        return Reason(
-            state=state,
-            status=status,
-            code=code,
-            message=_words(self._first[kind][0]) if words is not None else None,
-            count=self._counts[kind],
-            advice=advice,
-            first=tuple(
+        kind: _Kind = (record.state, record.status, record.code, shape, advice)
+        if kind not in self._groups and len(self._groups) >= MOST_KINDS:
+            kind, words = (record.state, None, None, None, advice), None
+        group = self._groups.setdefault(kind, _Group(words))
+        group.count += 1
+        if len(group.first) < SHOWN_PLACES:
+            group.first.append(
                 Place(
                     line=record.line,
                     order_id=record.order_id,
                     invoice_number=record.invoice_number,
                 )
-                for record in self._first[kind]
-            ),
-        )
+            )
+
+    def found(self) -> Sequence[Reason]:
+        """Return the reasons: by state, and of one state the most frequent first."""
+        found = [
+            Reason(
+                state=state,
+                status=status,
+                code=code,
+                message=group.message,
+                count=group.count,
+                advice=advice,
+                first=tuple(group.first),
+            )
+            for (state, status, code, _, advice), group in self._groups.items()
+        ]
+        return sorted(found, key=lambda reason: (NEEDY.index(reason.state), -reason.count))
 
 
 def _words(record: Record) -> str | None:

@@ -58,6 +58,8 @@ class Sample:
     """How long it was."""
 
     attempts: int = 0
+    """At sending invoices, by their intents."""
+
     confirmed: int = 0
     confirmed_by_order: int = 0
     """Those of the confirmed that were found by reading the order."""
@@ -66,10 +68,10 @@ class Sample:
     doubts_opened: int = 0
     doubts_settled: int = 0
     retried: int = 0
-    """Attempts that repeated one which VTEX had not acted on, whoever uses the client."""
+    """Attempts, reads included, that repeated one which VTEX had not acted on, whoever uses the client."""
 
     throttled: int = 0
-    """429s."""
+    """429s, reads included."""
 
     in_flight: int = 0
     in_doubt: int = 0

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import asdict
 
 from vtex_invoice_async.client import VtexInvoiceClient
-from vtex_invoice_async.errors import ConfigError, JournalError
+from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.progress import Progress
 from vtex_invoice_async.jobs.samples import HAPPENED, Latency, Sample, Tally
@@ -51,7 +51,6 @@ class Sampler:
             return
         self._run = run
         self._before = self._counted(pace)
-        self._progress.tally = Tally()
         self._since = asyncio.get_running_loop().time()
         self._wait()
 
@@ -91,9 +90,7 @@ class Sampler:
             latency=Latency(tally.answers),
             **found,
         )
-        # A journal that fails is told by what has to be in it.
-        with suppress(JournalError):
-            self._journal.note(sample)
+        self._journal.note(sample)
         self._taken += 1
         if self._taken % AS_OFTEN == 0:
             self._interval *= 2

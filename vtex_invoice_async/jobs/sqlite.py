@@ -22,6 +22,7 @@ from vtex_invoice_async.errors import (
     JournalTooNew,
     printable,
 )
+from vtex_invoice_async.jobs.header import Header, compare
 from vtex_invoice_async.jobs.job import Changes, Record
 from vtex_invoice_async.jobs.lock import Lock
 from vtex_invoice_async.jobs.sql import ADDED, SCHEMA, SqliteTable
@@ -59,7 +60,8 @@ class SqliteStore:
     """Keeps records in a file, in a folder of its owner's.
 
     For changes it holds the lock of the file; one that *reads_only* needs none, and works beside a
-    run. *connection* is the class of the connection.
+    run. One that holds the invoices of others than *owner* is refused before it is touched.
+    *connection* is the class of the connection.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class SqliteStore:
         path: str | os.PathLike[str],
         *,
         reads_only: bool = False,
+        owner: Header | None = None,
         connection: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100  `resolve` would follow a link
         self._reads_only = reads_only
+        self._owner = owner
         self._kind = connection
         self._writer: Writer | None = None
 
@@ -124,7 +128,7 @@ class SqliteStore:
         return self._writer
 
     def _make(self) -> _File:
-        return _File(self._path, reads_only=self._reads_only, kind=self._kind)
+        return _File(self._path, reads_only=self._reads_only, owner=self._owner, kind=self._kind)
 
 
 class _File:
@@ -132,7 +136,14 @@ class _File:
 
     connection: sqlite3.Connection
 
-    def __init__(self, path: Path, *, reads_only: bool, kind: type[sqlite3.Connection]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        reads_only: bool,
+        owner: Header | None,
+        kind: type[sqlite3.Connection],
+    ) -> None:
         self._path = path
         self._reads_only = reads_only
         self._lock: Lock | None = None
@@ -155,6 +166,9 @@ class _File:
             self.table = SqliteTable(self.connection, keeps_samples=version > 1)
             if not reads_only:
                 self._check_all()
+                # A slip in an account's name must not make it unreadable for an earlier version.
+                if owner is not None and (found := self.table.header()) is not None:
+                    compare(found, owner)
                 self._migrate(version)
         except BaseException as error:  # noqa: BLE001  it is raised, as what it means
             self.close()
@@ -223,6 +237,8 @@ class _File:
         if self._number("application_id") != APPLICATION:
             raise JournalDamaged(f"{self._path} is not a journal: name another file")
         version = self._number("user_version")
+        if version < 1:
+            raise JournalDamaged(f"{self._path} does not say of which version it is; restore it")
         if version > VERSION:
             told = f"{self._path} was written by a later version (its schema is {version})"
             raise JournalTooNew(f"{told}; use that one")

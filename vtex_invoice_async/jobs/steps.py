@@ -78,11 +78,10 @@ class Steps:
             ready = _ready(record, is_checked=is_checked)
             receipt = await self._client.notify_journaled(ready, intend=intents.begin)
         except (CallError, ConfigError) as error:
-            seconds = intents.seconds
             latest = await intents.latest()
             # Others may have waited to be tried again since they were answered.
             if isinstance(error, Rejected) and latest is not record:
-                self._progress.tally.answer(seconds)
+                self._progress.tally.answer(intents.seconds)
             self._learn(error)
             return await self._failed(record, latest, error)
         except InvalidInvoice as error:

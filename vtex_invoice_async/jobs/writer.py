@@ -113,8 +113,7 @@ class Writer:
 
     def note(self, work: Callable[[Table], None]) -> None:
         """Have *work*, which changes one thing, done and synced with what is asked for next."""
-        if self._failure is None and not self._closing:
-            self._asked.append(_Task(work, changes=True, is_move=True, done=None))
+        self._asked.append(_Task(work, changes=True, is_move=True, done=None))
 
     def _put(
         self, work: Callable[[Table], Any], *, changes: bool, is_move: bool = False
@@ -192,13 +191,14 @@ class Writer:
         """Do all of a batch in one transaction, or nothing of it.
 
         The first time that it fails is the last that anything is changed: what a later sync says
-        could not be trusted.
+        could not be trusted. What only reads is done then as ever.
         """
-        changing = any(task.changes for task in batch)
-        if changing and self._failure is not None:
+        if self._failure is not None:
             for task in batch:
-                task.error = JournalFailed(self._failure)
-            return
+                if task.changes:
+                    task.error = JournalFailed(self._failure)
+            batch = [task for task in batch if not task.changes]
+        changing = any(task.changes for task in batch)
         connection, table = database.connection, database.table
         before = table.last_seq, table.last_change
         try:
