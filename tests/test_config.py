@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
-from vtex_invoice_async.config import ClientConfig, Timeouts
+from vtex_invoice_async.config import ClientConfig, Credentials, Timeouts
 from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.vocabulary import OrdersApi
 
@@ -309,6 +309,18 @@ def test_the_environment_is_read_by_its_seven_names_and_no_other() -> None:
         base_url="https://gateway.example",
         orders_api=OrdersApi.PII_2022,
     )
+
+
+def test_credentials_that_are_asked_for_need_none_of_the_environment() -> None:
+    async def ask() -> Credentials:
+        return Credentials(user_token=USER_TOKEN)
+
+    for environ in ({"VTEX_ACCOUNT": "acme"}, ENVIRON):
+        config = ClientConfig.from_env(environ, credentials=ask)
+
+        assert (config.account, config.credentials, config.app_key) == ("acme", ask, None)
+    with pytest.raises(ConfigError, match="not set: VTEX_ACCOUNT"):
+        ClientConfig.from_env({}, credentials=ask)
 
 
 def test_what_the_environment_does_not_say_is_given() -> None:

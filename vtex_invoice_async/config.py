@@ -144,6 +144,7 @@ class Credentials(Value):
 class Settings(TypedDict, total=False):
     """The fields of `ClientConfig` that no variable of the environment sets."""
 
+    credentials: Callable[[], Awaitable[Credentials]]
     max_concurrency: int
     timeouts: Timeouts
     retry: RetryPolicy
@@ -263,14 +264,17 @@ class ClientConfig(Value):
         process's own; a variable that is empty counts as absent. Nothing else is read, no proxy
         either. Raises `ConfigError`, which names all that is missing at once.
 
-        The other *settings* are given: `from_env(max_concurrency=16)`.
+        The other *settings* are given: `from_env(max_concurrency=16)`. With *credentials*, those of
+        the environment are left alone.
         """  # noqa: D205  the list of variables is the summary
         found = os.environ if environ is None else environ
         given = {
             name: found.get(f"VTEX_{name.upper()}") or None
             for name in ("account", "app_key", "app_token", "user_token", "environment", "base_url")
         }
-        _check_complete(given)
+        if "credentials" in settings:
+            given |= dict.fromkeys(("app_key", "app_token", "user_token"))
+        _check_complete(given, needs_keys="credentials" not in settings)
         return cls(
             account=given["account"] or "",
             app_key=given["app_key"],
@@ -299,10 +303,10 @@ def _check_seconds(name: str, seconds: float) -> None:
         raise ConfigError(f"{name} must be a number of seconds above 0, such as 10 or 2.5")
 
 
-def _check_complete(given: Mapping[str, str | None]) -> None:
+def _check_complete(given: Mapping[str, str | None], *, needs_keys: bool) -> None:
     """Name everything that is missing at once."""
     missing = [] if given["account"] else ["VTEX_ACCOUNT"]
-    if not given["user_token"]:
+    if needs_keys and not given["user_token"]:
         missing += [f"VTEX_{k.upper()}" for k in ("app_key", "app_token") if not given[k]]
     if missing:
         named = f"not set: {', '.join(missing)} (or VTEX_USER_TOKEN for the keys)"

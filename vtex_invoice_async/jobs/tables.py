@@ -195,13 +195,24 @@ def _hint(name: str, orders_api: OrdersApi) -> str:
         return f", but of {' and '.join(others)}: which is the account's? (--orders-api)"
     by_lower = {column.lower(): column for column in KNOWN[orders_api]}
     close = get_close_matches(name[:40].strip().lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[close[0]]}?" if close else "; rename it to the one that it is, or remove it"
+    return (
+        f"; did you mean {by_lower[close[0]]}?"
+        if close
+        else "; rename it to the one that it is, or remove it"
+    )
 
 
 def _missing(names: Sequence[str], orders_api: OrdersApi) -> Iterator[tuple[int, Problem]]:
     for name in _REQUIRED[orders_api]:
         if name not in names:
-            yield 1, Problem(code="required", field=name, message="is missing: give the column that has it this name")
+            yield (
+                1,
+                Problem(
+                    code="required",
+                    field=name,
+                    message="is missing: give the column that has it this name",
+                ),
+            )
 
 
 @frozen(kw_only=True)
@@ -309,7 +320,9 @@ class _Begun:
         if self._size > LONGEST_LINE:
             self._refuse(f"the invoice is longer than {LONGEST_LINE} bytes")
         elif beside is not None:
-            self._refuse(f"line {beside}, beside it, cannot be read and may be a part of this invoice")
+            self._refuse(
+                f"line {beside}, beside it, cannot be read and may be a part of this invoice"
+            )
         document = self._columns.invoice.document(self._cells)
         if self.problems:
             key = key_of(document.get("orderId"), document.get("invoiceNumber"))

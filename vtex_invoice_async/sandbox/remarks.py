@@ -77,7 +77,10 @@ def _found(order: Order, invoice: Invoice) -> Iterator[tuple[Rule, str]]:
     if not any(least <= invoice.invoice_value - lines <= most for lines in (as_units, as_totals)):
         told = f"{as_units} if their prices are of one unit, to {as_totals} if of the whole line"
         worth = f"the invoice is worth {invoice.invoice_value}"
-        yield "sum-of-items", f"the lines add up to {told}; {worth}, and the order has no more besides"
+        yield (
+            "sum-of-items",
+            f"the lines add up to {told}; {worth}, and the order has no more besides",
+        )
 
 
 def _besides_lines(order: Order) -> int:
