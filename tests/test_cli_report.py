@@ -149,6 +149,20 @@ async def test_what_is_no_file_is_not_replaced(name: str, journal: Path, tmp_pat
     assert "is no plain file" in ended.stderr
 
 
+@pytest.mark.parametrize("name", ["journal.db", "link.db", "journal.db.lock", "journal.db-wal"])
+async def test_the_journal_is_not_replaced_by_its_report(
+    name: str, journal: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link.db").symlink_to(journal)
+    before = journal.read_bytes()
+
+    ended = await run("report", "--journal", journal, "-o", tmp_path / name)
+
+    assert ended.code == 2
+    assert "is the journal, or belongs to it: name another file with -o" in ended.stderr
+    assert journal.read_bytes() == before
+
+
 on_a_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux's")
 
 
