@@ -23,6 +23,10 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def bytes_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
 def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
@@ -154,13 +158,13 @@ async def test_the_journal_is_not_replaced_by_its_report(
     name: str, journal: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "link.db").symlink_to(journal)
-    before = journal.read_bytes()
+    before = bytes_of(journal)
 
     ended = await run("report", "--journal", journal, "-o", tmp_path / name)
 
     assert ended.code == 2
     assert "is the journal, or belongs to it: name another file with -o" in ended.stderr
-    assert journal.read_bytes() == before
+    assert bytes_of(journal) == before
 
 
 on_a_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux's")
