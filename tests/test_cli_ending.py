@@ -222,6 +222,19 @@ def test_a_shell_reads_what_is_meant(word: str) -> None:
     assert seen.stdout == word.encode(errors="surrogateescape")
 
 
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        (["-x.jsonl"], "vtex-invoice check ./-x.jsonl"),
+        (["a b", "--help"], "vtex-invoice check 'a b' ./--help"),
+        # It was read to its end: without more, a terminal would be waited for.
+        (["-"], "vtex-invoice check - < FILE"),
+    ],
+)
+def test_a_file_is_named_so_that_it_is_found_again(files: list[str], line: str) -> None:
+    assert pasted(["check"], files) == line
+
+
 def test_only_what_was_given_is_typed_again() -> None:
     given_ = {"--account": "a b", "--rate": 2.0, "--strict": True, "--verify": False, "--x": None}
 

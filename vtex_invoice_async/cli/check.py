@@ -121,10 +121,10 @@ def _next(plan: Plan, options: CheckOptions) -> Iterator[NextStep]:
     }
     words = [*account_words(options), *words_of(given)]
     if plan.invalid or not plan.planned:
-        again = pasted(["check", *words, *options.files])
+        again = pasted(["check", *words], options.files)
         yield NextStep("Correct the file, and check it again", [again])
     else:
-        rehearsed = pasted(["send", *words, "--sandbox", *options.files])
+        rehearsed = pasted(["send", *words, "--sandbox"], options.files)
         yield NextStep("Rehearse it; nothing leaves this machine", [rehearsed])
 
 

@@ -11,9 +11,16 @@ from vtex_invoice_async.cli.settings import AccountOptions
 __all__ = ["account_words", "free_name", "pasted", "words_of"]
 
 
-def pasted(words: Sequence[object]) -> str:
-    """Return a command of `vtex-invoice` as a shell takes it, on one line whatever the words hold."""
-    return " ".join(["vtex-invoice", *(_quoted(str(word)) for word in words)])
+def pasted(words: Sequence[object], files: Sequence[str] = ()) -> str:
+    """Return a command of `vtex-invoice` as a shell takes it, on one line whatever the words hold.
+
+    What came by standard input is gone: FILE stands for what has to be given anew.
+    """
+    # What begins with a hyphen would be taken for an option.
+    named = [f"./{file}" if file.startswith("-") and file != "-" else file for file in files]
+    anew = ["< FILE"] if "-" in files else []
+    quoted = [_quoted(str(word)) for word in (*words, *named)]
+    return " ".join(["vtex-invoice", *quoted, *anew])
 
 
 def words_of(given: Mapping[str, object]) -> Sequence[str]:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,12 +83,11 @@ class SendOptions(WorkOptions):
         }
         if name == "send":
             given |= {"--skip-invalid": self.skip_invalid, "--sandbox": self.sandbox}
-        words = [*words_of(given | changes), *self.files]
+        words = words_of(given | changes)
+        if name == "send":
+            return self.command(name, *words, files=self.files)
         # What only looks at files has no journal, and no pace.
-        return self.command(name, *words) if name == "send" else self._check(words)
-
-    def _check(self, words: Sequence[str]) -> str:
-        return pasted(["check", *account_words(self), *words])
+        return pasted([name, *account_words(self), *words], self.files)
 
 
 def run_send(options: SendOptions) -> int:

@@ -53,7 +53,7 @@ class TrackOptions(CallOptions):
             "--skip-invalid": skip_invalid,
             "--failed": failed,
         }
-        return pasted(["track", *account_words(self), *words_of(given), file])
+        return pasted(["track", *account_words(self), *words_of(given)], [file])
 
 
 def run_track(options: TrackOptions) -> int:

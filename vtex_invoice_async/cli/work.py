@@ -62,7 +62,7 @@ class WorkOptions(CallOptions):
         names = ("concurrency", "timeout", "rate", "settle_window", "resend_input")
         return {name: getattr(self, name) for name in names}
 
-    def command(self, name: str, *words: str) -> str:
+    def command(self, name: str, *words: str, files: Sequence[str] = ()) -> str:
         """Return what to type for another command over the same journal."""
         account = account_words(self)
         journal = words_of({"--journal": self.journal})
@@ -72,9 +72,8 @@ class WorkOptions(CallOptions):
         if name == "doctor":
             return pasted([name, *account, *words])
         resends = self.resend_input and name in {"send", "resume"}
-        return pasted(
-            [name, *account, *journal, *self._pace, *words_of({"--resend-input": resends}), *words]
-        )
+        resend = words_of({"--resend-input": resends})
+        return pasted([name, *account, *journal, *self._pace, *resend, *words], files)
 
     @property
     def _pace(self) -> Sequence[str]:
