@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from vtex_invoice_async.cli.after import Ended, figures, headline, steps
-from vtex_invoice_async.cli.commands import free_name, pasted, words_of
+from vtex_invoice_async.cli.commands import free_name, words_of
 from vtex_invoice_async.cli.ending import (
     Figure,
     NextStep,
@@ -25,6 +25,7 @@ from vtex_invoice_async.cli.ending import (
 from vtex_invoice_async.cli.wording import clip, wrapped
 from vtex_invoice_async.jobs.reasons import Place, Reason
 from vtex_invoice_async.jobs.summary import Summary
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.throttle import Pace
 

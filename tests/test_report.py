@@ -85,7 +85,9 @@ async def test_of_many_the_first_are_told_and_how_to_get_the_others(tmp_path: Pa
 
     assert [row.line for row in needy.rows] == list(range(1, MOST_ROWS + 1))
     assert (needy.count, needy.more) == (count, 7)
-    assert needy.export == (f"vtex-invoice export --journal {path} --state rejected > fix.jsonl")
+    assert needy.export == (
+        f"vtex-invoice export --journal {path} --state rejected > rejected.jsonl"
+    )
 
 
 async def test_what_to_do_next_is_what_the_command_line_takes(tmp_path: Path) -> None:
@@ -95,17 +97,29 @@ async def test_what_to_do_next_is_what_the_command_line_takes(tmp_path: Path) ->
     commands = [step.command for step in report.steps]
     names = [shlex.split(command)[1] for command in commands]
     assert names == ["export", "resume", "resolve", "export", "send"]
-    (folder.parent / "fix.jsonl").touch()
+    (folder.parent / "rejected.jsonl").touch()
     for command in commands:
         words = shlex.split(command.partition(" > ")[0])[1:]
-        if "fix.jsonl" in words:
-            words[words.index("fix.jsonl")] = str(folder.parent / "fix.jsonl")
+        if "rejected.jsonl" in words:
+            words[words.index("rejected.jsonl")] = str(folder.parent / "rejected.jsonl")
         name, *arguments = words
         context = main.commands[name].make_context(name, arguments)
         assert context.params["journal"] == str(folder / "journal.db")
         if name != "export":
             assert context.params["account"] == HEADER.account
             assert context.params["base_url"] == "https://acme.example"
+
+
+async def test_what_is_to_be_pasted_names_the_journal_whatever_it_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "two\nlines \x1b[31m"
+    report = await report_of(await make_journal(folder / "journal.db"))
+
+    told = as_markdown(report)
+
+    for step in report.steps:
+        assert step.command.isprintable()
+        assert "two\\x0alines \\x1b[31m/journal.db" in step.command
+        assert f"`{step.command}`" in told
 
 
 async def test_while_a_run_is_at_work_there_is_nothing_to_do(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import orjson
 from attrs import asdict, frozen
 
 from vtex_invoice_async.cli.after import Ended, steps, tell
-from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, words_of
 from vtex_invoice_async.cli.display import say_json, stderr, stdout
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.config import ClientConfig, orders_api_of, url_of
@@ -25,6 +25,7 @@ from vtex_invoice_async.jobs.rows import OURS, named
 from vtex_invoice_async.jobs.sqlite import lock_of
 from vtex_invoice_async.jobs.store import RunRecord
 from vtex_invoice_async.jobs.summary import Exit, by_state
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
 
 __all__ = ["JournalOptions", "default_path", "path_of", "run_export", "run_status"]

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from vtex_invoice_async.cli.after import steps
 from vtex_invoice_async.cli.checking import Checking, is_typed
-from vtex_invoice_async.cli.commands import account_words, free_name, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, free_name, words_of
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.ending import NextStep
 from vtex_invoice_async.cli.facts import Facts
@@ -43,6 +43,7 @@ from vtex_invoice_async.jobs.rows import named
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.jobs.verifying import exit_of_reading, verify_plan
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.vocabulary import OrdersApi

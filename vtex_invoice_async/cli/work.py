@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.cli.after import Ended, steps, tell
-from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, words_of
 from vtex_invoice_async.cli.display import say_json
 from vtex_invoice_async.cli.ending import NextStep
 from vtex_invoice_async.cli.options import CONCURRENCY, SETTLE_WINDOW
@@ -29,6 +29,7 @@ from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.reasons import NEEDY, Reason, Reasons
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.summary import Summary
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.throttle import Pace
