@@ -217,6 +217,10 @@ async def test_what_fails_to_be_tracked_goes_where_it_can_be_sent_from(
 
     assert first.summary["rejected"] == 1
     assert first.code == 3
+    table, _, _ = first.stderr.partition("Why:")
+    names = [line[:11].strip() for line in table.splitlines() if line.startswith("  ")]
+    assert names[:3] == ["planned", "confirmed", "rejected"]
+    assert set(names[3:]) <= {"mean rate"}
     (kept,) = [json.loads(line) for line in failed.read_text().splitlines()]
     assert {name: kept[name] for name in rows[0]} == rows[0]
     assert kept["job"]["state"] == "rejected"

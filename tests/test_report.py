@@ -21,7 +21,7 @@ from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.report.as_json import as_json
 from vtex_invoice_async.jobs.report.as_markdown import as_markdown
 from vtex_invoice_async.jobs.report.facts import Report
-from vtex_invoice_async.jobs.report.gather import MOST_ROWS, gather
+from vtex_invoice_async.jobs.report.gather import MOST_ROWS, MOST_RUNS, gather
 from vtex_invoice_async.jobs.report.page import page
 from vtex_invoice_async.jobs.report.series import MOST_POINTS, Series, moments
 from vtex_invoice_async.jobs.report.words import duration, headline, money, share
@@ -132,6 +132,20 @@ async def test_while_a_run_is_at_work_there_is_nothing_to_do(tmp_path: Path) -> 
     assert not cut.runs[0].goes_on
     assert "was cut off" in as_markdown(cut)
     assert "goes on" in as_markdown(at_work)
+
+
+async def test_of_very_many_runs_the_last_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for _ in range(MOST_RUNS + 3):
+        async with opened(path) as journal:
+            await journal.begin("resume", {}, NOW)
+
+    report = await report_of(path)
+
+    assert [run.id for run in report.runs] == list(range(MOST_RUNS + 3, 3, -1))
+    assert report.earlier_runs == 3
+    assert json.loads(as_json(report))["earlier_runs"] == 3
+    assert "And 3 earlier runs." in as_markdown(report)
 
 
 async def test_a_report_of_one_run_is_of_its_file(tmp_path: Path) -> None:
