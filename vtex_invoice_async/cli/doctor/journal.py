@@ -91,7 +91,7 @@ async def look_at_journal(
 def _advice(error: JournalError) -> str:
     match error:
         case JournalDamaged():
-            return "restore it from a copy before anything is sent; it knows what was sent"
+            return "take a copy of it, and send nothing before that: it knows what was sent"
         case JournalTooNew():
             return "pip install --upgrade 'vtex-invoice-async[cli]'"
         case JournalFailed():
