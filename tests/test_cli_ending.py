@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from vtex_invoice_async.cli.after import Ended, figures, headline, steps
-from vtex_invoice_async.cli.commands import free_name, pasted, words_of
+from vtex_invoice_async.cli.commands import free_name, words_of
 from vtex_invoice_async.cli.ending import (
     Figure,
     NextStep,
@@ -25,6 +25,7 @@ from vtex_invoice_async.cli.ending import (
 from vtex_invoice_async.cli.wording import clip, wrapped
 from vtex_invoice_async.jobs.reasons import Place, Reason
 from vtex_invoice_async.jobs.summary import Summary
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.throttle import Pace
 
@@ -220,6 +221,19 @@ def test_a_shell_reads_what_is_meant(word: str) -> None:
     )
 
     assert seen.stdout == word.encode(errors="surrogateescape")
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        (["-x.jsonl"], "vtex-invoice check ./-x.jsonl"),
+        (["a b", "--help"], "vtex-invoice check 'a b' ./--help"),
+        # It was read to its end: without more, a terminal would be waited for.
+        (["-"], "vtex-invoice check - < FILE"),
+    ],
+)
+def test_a_file_is_named_so_that_it_is_found_again(files: list[str], line: str) -> None:
+    assert pasted(["check"], files) == line
 
 
 def test_only_what_was_given_is_typed_again() -> None:

@@ -64,6 +64,21 @@ async def test_a_file_that_is_no_journal_is_left_as_it_is(file: Path, sandbox: S
     assert not sandbox.applied
 
 
+@pytest.mark.parametrize("command", ["send", "resume", "status", "export", "report", "doctor"])
+async def test_a_path_that_no_json_can_hold_is_a_usage_error(
+    command: str, file: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    files = (file,) if command == "send" else ()
+    path = tmp_path / "caf\udce9.db"
+
+    ended = await run(command, *files, "--journal", path, environ=environ_of(sandbox.config))
+
+    assert ended.code == 2
+    assert "the journal's path is not UTF-8: " in ended.stderr
+    assert "caf\\udce9.db; give another one with --journal" in ended.stderr
+    assert not sandbox.applied
+
+
 async def test_a_new_journal_is_announced_and_an_old_one_is_not(
     file: Path, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -129,6 +129,23 @@ async def test_a_file_with_mistakes_ends_with_how_to_go_about_them(tmp_path: Pat
     ]
 
 
+@pytest.mark.parametrize("name", ["-odd name.jsonl", "-"])
+async def test_files_with_odd_names_are_typed_as_a_shell_takes_them(
+    name: str, tmp_path: Path
+) -> None:
+    path = file_of(tmp_path, made_up_rows(2), name="-odd name.jsonl")
+    environ = {"VTEX_ORDERS_API": "oms"}
+
+    given = f"'{name}' < './{path.name}'"
+    first = await typed(f"vtex-invoice check -- {given}", environ, tmp_path)
+    (rehearse,) = commands(first.stderr)
+    rehearsed = await typed(rehearse.replace("FILE", "'./-odd name.jsonl'"), environ, tmp_path)
+
+    assert first.code == 0, first.stderr
+    assert rehearsed.code == 0, rehearsed.stderr
+    assert "all 2 confirmed" in rehearsed.stderr
+
+
 async def test_of_many_that_end_alike_the_first_are_named_and_the_end_counts_all(
     tmp_path: Path,
 ) -> None:
@@ -200,6 +217,10 @@ async def test_what_fails_to_be_tracked_goes_where_it_can_be_sent_from(
 
     assert first.summary["rejected"] == 1
     assert first.code == 3
+    table, _, _ = first.stderr.partition("Why:")
+    names = [line[:11].strip() for line in table.splitlines() if line.startswith("  ")]
+    assert names[:3] == ["planned", "confirmed", "rejected"]
+    assert set(names[3:]) <= {"mean rate"}
     (kept,) = [json.loads(line) for line in failed.read_text().splitlines()]
     assert {name: kept[name] for name in rows[0]} == rows[0]
     assert kept["job"]["state"] == "rejected"

@@ -23,6 +23,10 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def bytes_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
 def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
@@ -147,6 +151,20 @@ async def test_what_is_no_file_is_not_replaced(name: str, journal: Path, tmp_pat
 
     assert ended.code == 2
     assert "is no plain file" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["journal.db", "link.db", "journal.db.lock", "journal.db-wal"])
+async def test_the_journal_is_not_replaced_by_its_report(
+    name: str, journal: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link.db").symlink_to(journal)
+    before = bytes_of(journal)
+
+    ended = await run("report", "--journal", journal, "-o", tmp_path / name)
+
+    assert ended.code == 2
+    assert "is the journal, or belongs to it: name another file with -o" in ended.stderr
+    assert bytes_of(journal) == before
 
 
 on_a_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux's")

@@ -78,6 +78,17 @@ async def test_what_is_not_final_is_a_warning_with_the_command_that_goes_on(path
     assert found["journal-rows"].advice == f"go on with: vtex-invoice resume --journal {path}"
 
 
+async def test_the_command_that_goes_on_has_the_settings_that_were_given(path: Path) -> None:
+    await made(path, 10)
+    file = path.with_name("my settings.env")
+    file.write_text("".join(f"{name}={value}\n" for name, value in OURS.items()))
+
+    found = await examined({}, journal=path, env_file=file, seconds=2)
+
+    resume = f"vtex-invoice resume --env-file '{file}' --journal {path}"
+    assert found["journal-rows"].advice == f"go on with: {resume}"
+
+
 async def test_the_journal_of_the_account_is_looked_for_where_send_makes_it(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -46,6 +46,17 @@ def test_what_differs_in_names_and_numbers_alone_is_one_reason() -> None:
     ]
 
 
+@pytest.mark.parametrize("state", [State.IN_DOUBT, State.ABSENT])
+def test_of_a_doubt_no_more_is_told_than_why_it_arose(state: State) -> None:
+    told = (
+        "no answer; none at all; it may have been applied; read the order before sending it again"
+    )
+
+    (reason,) = reasons_of(rejected(1, told, state=state, status=None, code=None))
+
+    assert reason.message == "no answer; none at all"
+
+
 def test_a_name_without_digits_is_taken_out_too() -> None:
     first = rejected(1, "no order abc-x here", order_id="abc-x")
     other = rejected(2, "no order xyz here", order_id="xyz")

@@ -21,7 +21,7 @@ from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.jobs.report.as_json import as_json
 from vtex_invoice_async.jobs.report.as_markdown import as_markdown
 from vtex_invoice_async.jobs.report.facts import Report
-from vtex_invoice_async.jobs.report.gather import MOST_ROWS, gather
+from vtex_invoice_async.jobs.report.gather import MOST_ROWS, MOST_RUNS, gather
 from vtex_invoice_async.jobs.report.page import page
 from vtex_invoice_async.jobs.report.series import MOST_POINTS, Series, moments
 from vtex_invoice_async.jobs.report.words import duration, headline, money, share
@@ -85,7 +85,9 @@ async def test_of_many_the_first_are_told_and_how_to_get_the_others(tmp_path: Pa
 
     assert [row.line for row in needy.rows] == list(range(1, MOST_ROWS + 1))
     assert (needy.count, needy.more) == (count, 7)
-    assert needy.export == (f"vtex-invoice export --journal {path} --state rejected > fix.jsonl")
+    assert needy.export == (
+        f"vtex-invoice export --journal {path} --state rejected > rejected.jsonl"
+    )
 
 
 async def test_what_to_do_next_is_what_the_command_line_takes(tmp_path: Path) -> None:
@@ -95,17 +97,29 @@ async def test_what_to_do_next_is_what_the_command_line_takes(tmp_path: Path) ->
     commands = [step.command for step in report.steps]
     names = [shlex.split(command)[1] for command in commands]
     assert names == ["export", "resume", "resolve", "export", "send"]
-    (folder.parent / "fix.jsonl").touch()
+    (folder.parent / "rejected.jsonl").touch()
     for command in commands:
         words = shlex.split(command.partition(" > ")[0])[1:]
-        if "fix.jsonl" in words:
-            words[words.index("fix.jsonl")] = str(folder.parent / "fix.jsonl")
+        if "rejected.jsonl" in words:
+            words[words.index("rejected.jsonl")] = str(folder.parent / "rejected.jsonl")
         name, *arguments = words
         context = main.commands[name].make_context(name, arguments)
         assert context.params["journal"] == str(folder / "journal.db")
         if name != "export":
             assert context.params["account"] == HEADER.account
             assert context.params["base_url"] == "https://acme.example"
+
+
+async def test_what_is_to_be_pasted_names_the_journal_whatever_it_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "two\nlines \x1b[31m"
+    report = await report_of(await make_journal(folder / "journal.db"))
+
+    told = as_markdown(report)
+
+    for step in report.steps:
+        assert step.command.isprintable()
+        assert "two\\x0alines \\x1b[31m/journal.db" in step.command
+        assert f"`{step.command}`" in told
 
 
 async def test_while_a_run_is_at_work_there_is_nothing_to_do(tmp_path: Path) -> None:
@@ -118,6 +132,20 @@ async def test_while_a_run_is_at_work_there_is_nothing_to_do(tmp_path: Path) -> 
     assert not cut.runs[0].goes_on
     assert "was cut off" in as_markdown(cut)
     assert "goes on" in as_markdown(at_work)
+
+
+async def test_of_very_many_runs_the_last_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for _ in range(MOST_RUNS + 3):
+        async with opened(path) as journal:
+            await journal.begin("resume", {}, NOW)
+
+    report = await report_of(path)
+
+    assert [run.id for run in report.runs] == list(range(MOST_RUNS + 3, 3, -1))
+    assert report.earlier_runs == 3
+    assert json.loads(as_json(report))["earlier_runs"] == 3
+    assert "And 3 earlier runs." in as_markdown(report)
 
 
 async def test_a_report_of_one_run_is_of_its_file(tmp_path: Path) -> None:

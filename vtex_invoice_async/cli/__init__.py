@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
-
 import click
 from click.core import ParameterSource
 
+from vtex_invoice_async.cli.failing import tell_failure
 from vtex_invoice_async.cli.group import VERSION, Commands
+from vtex_invoice_async.cli.heedless import heedless_stderr
 from vtex_invoice_async.cli.options import (
     CONCURRENCY,
     STATES,
@@ -21,7 +21,7 @@ from vtex_invoice_async.cli.options import (
     states,
     work_options,
 )
-from vtex_invoice_async.errors import ConfigError, JournalError, VtexInvoiceError
+from vtex_invoice_async.errors import ConfigError
 from vtex_invoice_async.vocabulary import OrdersApi
 
 __all__ = ["main", "run"]
@@ -34,12 +34,14 @@ EARLY = ("take", "refuse")
 ABOVE_VALUE = ("refuse", "take")
 """The choices of `sandbox.Rules`, which costs too much to import for a help text."""
 
-USAGE = 2
-INTERNAL = 70
-
 
 def run() -> int:
     """Run the command line; return the exit code."""
+    with heedless_stderr():
+        return _run()
+
+
+def _run() -> int:
     try:
         code = main.main(prog_name="vtex-invoice", standalone_mode=False)
     except click.ClickException as error:
@@ -47,27 +49,11 @@ def run() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except VtexInvoiceError as error:
-        click.echo(f"vtex-invoice: {error}", err=True)
-        return _exit_of(error)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in EXTRA:
             raise
-        traceback.print_exc()
-        click.echo(
-            "vtex-invoice: this is a bug: report the lines above; `status` knows what was sent",
-            err=True,
-        )
-        return INTERNAL
+        return tell_failure(error)
     return code if isinstance(code, int) else 0
-
-
-def _exit_of(error: VtexInvoiceError) -> int:
-    if isinstance(error, JournalError):
-        from vtex_invoice_async.jobs.summary import exit_of
-
-        return exit_of(error)
-    return USAGE if isinstance(error, ConfigError) else INTERNAL
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

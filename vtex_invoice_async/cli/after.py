@@ -81,7 +81,7 @@ def say(lines: Iterator[Text], console: Console) -> None:
 def headline(ended: Ended, title: str) -> str:
     """Return the one line that is said where all is well."""
     counts = ended.counts
-    planned, confirmed = counts["planned"], counts["confirmed"]
+    planned = counts["planned"]
     all_ = f"all {planned:,}" if planned > 1 else "1"
     before = counts.get("already_confirmed", 0) + counts.get("skipped", 0)
     if before == planned:
@@ -92,8 +92,7 @@ def headline(ended: Ended, title: str) -> str:
         remarks.append(f"{before:,} of them before this run")
     if found := counts.get("confirmed_by_order", 0):
         remarks.append(f"{found:,} found on {'its order' if found == 1 else 'their orders'}")
-    is_mixed = confirmed + counts.get("skipped", 0) == planned
-    return f"{title}: {all_ if is_mixed else confirmed} confirmed{' ' if remarks else ''}{', '.join(remarks)}."
+    return f"{title}: {all_} confirmed{' ' if remarks else ''}{', '.join(remarks)}."
 
 
 def figures(ended: Ended) -> Sequence[Figure]:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from vtex_invoice_async.cli.after import say
 from vtex_invoice_async.cli.checking import Checking, is_typed
-from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, words_of
 from vtex_invoice_async.cli.display import has_unicode, stderr, stdout, width_of
 from vtex_invoice_async.cli.ending import NextStep, next_lines
 from vtex_invoice_async.cli.problems import tell_disk, tell_nothing
@@ -33,6 +33,7 @@ from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.rows import RowProblem, named
 from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.preflight import Severity
 
 __all__ = ["CheckOptions", "run_check"]
@@ -121,10 +122,10 @@ def _next(plan: Plan, options: CheckOptions) -> Iterator[NextStep]:
     }
     words = [*account_words(options), *words_of(given)]
     if plan.invalid or not plan.planned:
-        again = pasted(["check", *words, *options.files])
+        again = pasted(["check", *words], options.files)
         yield NextStep("Correct the file, and check it again", [again])
     else:
-        rehearsed = pasted(["send", *words, "--sandbox", *options.files])
+        rehearsed = pasted(["send", *words, "--sandbox"], options.files)
         yield NextStep("Rehearse it; nothing leaves this machine", [rehearsed])
 
 

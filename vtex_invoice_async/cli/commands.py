@@ -1,19 +1,13 @@
-"""What to type next, to the letter: commands with the options that matter, fit to be pasted."""
+"""What a command that is said to be next is made of: the options that matter, and free names."""
 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from vtex_invoice_async.cli.settings import AccountOptions
 
-__all__ = ["account_words", "free_name", "pasted", "words_of"]
-
-
-def pasted(words: Sequence[object]) -> str:
-    """Return a command of `vtex-invoice` as a shell takes it, on one line whatever the words hold."""
-    return " ".join(["vtex-invoice", *(_quoted(str(word)) for word in words)])
+__all__ = ["account_words", "free_name", "words_of"]
 
 
 def words_of(given: Mapping[str, object]) -> Sequence[str]:
@@ -46,14 +40,3 @@ def free_name(stem: str, suffix: str, exists: Callable[[str], bool] = os.path.le
         count += 1
         name = f"{stem}-{count}{suffix}"
     return name
-
-
-def _quoted(word: str) -> str:
-    if word.isprintable():
-        return shlex.quote(word)
-    # What does not print would act on the terminal; $'...' is known to bash, zsh and ksh.
-    bytes_ = os.fsencode(word)
-    shown = "".join(
-        chr(b) if 32 <= b < 127 and chr(b) not in "\\'" else f"\\x{b:02x}" for b in bytes_
-    )
-    return f"$'{shown}'"

@@ -6,8 +6,8 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import BinaryIO, TextIO, cast
+from contextlib import contextmanager
+from typing import BinaryIO
 
 import orjson
 from rich.console import Console
@@ -15,37 +15,14 @@ from rich.console import Console
 __all__ = ["has_unicode", "say_json", "shows_unicode", "stderr", "stdout", "width_of"]
 
 
-class _Heedless:
-    """A stream for people: that they have left, or that its disk is full, ends no run."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write *text*, or nothing."""
-        with suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush, or not."""
-        with suppress(OSError):
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
-
-
 def stderr() -> Console:
     """Return the console that people read; what it prints is never taken for markup."""
-    there = sys.stderr is not None
     return Console(
-        file=cast(TextIO, _Heedless(sys.stderr)) if there else None,
-        quiet=not there,
+        file=sys.stderr,
         highlight=False,
         markup=False,
         emoji=False,
-        soft_wrap=not (there and sys.stderr.isatty()),
+        soft_wrap=not sys.stderr.isatty(),
     )
 
 

@@ -15,7 +15,6 @@ from rich.text import Text
 from vtex_invoice_async.cli.facts import STYLES
 from vtex_invoice_async.cli.wording import clip, counted, one_line, wrapped
 from vtex_invoice_async.jobs.reasons import Place, Reason
-from vtex_invoice_async.outcome import State
 
 __all__ = ["Figure", "NextStep", "next_lines", "reason_lines", "table_lines"]
 
@@ -95,9 +94,6 @@ def _words(reason: Reason, name: str, *, unicode: bool) -> str:
         str(part) for part in (reason.status, reason.code) if part is not None and part != ""
     )
     message = "" if reason.message is None else reason.message[:LONGEST_MESSAGE]
-    if reason.state is State.IN_DOUBT:
-        # What to do about it is said behind it, and anew below.
-        message, _, _ = message.partition(";")
     if reason.code is not None:
         # VTEX's own words begin with it more often than not.
         message = message.removeprefix(f"{reason.code}: ")

@@ -89,7 +89,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "track": ("vtex-invoice track tracking.jsonl > failed.jsonl",),
     "status": ("vtex-invoice status", "vtex-invoice status --json"),
     "export": (
-        "vtex-invoice export --state rejected > fix.jsonl",
+        "vtex-invoice export --state rejected > rejected.jsonl",
         "vtex-invoice export > all.jsonl",
     ),
     "report": ("vtex-invoice report -o run.html", "vtex-invoice report --format md"),

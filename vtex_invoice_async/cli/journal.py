@@ -12,7 +12,7 @@ import orjson
 from attrs import asdict, frozen
 
 from vtex_invoice_async.cli.after import Ended, steps, tell
-from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, words_of
 from vtex_invoice_async.cli.display import say_json, stderr, stdout
 from vtex_invoice_async.cli.settings import AccountOptions
 from vtex_invoice_async.config import ClientConfig, orders_api_of, url_of
@@ -21,10 +21,11 @@ from vtex_invoice_async.jobs.header import Header, header_for, header_of
 from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.jobs.journal import Journal
 from vtex_invoice_async.jobs.lock import read_holder
-from vtex_invoice_async.jobs.rows import OURS
+from vtex_invoice_async.jobs.rows import OURS, named
 from vtex_invoice_async.jobs.sqlite import lock_of
 from vtex_invoice_async.jobs.store import RunRecord
 from vtex_invoice_async.jobs.summary import Exit, by_state
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
 
 __all__ = ["JournalOptions", "default_path", "path_of", "run_export", "run_status"]
@@ -58,21 +59,31 @@ class JournalOptions(AccountOptions):
             raise ConfigError("say which journal: give --journal, or VTEX_ACCOUNT")
         environment, base_url = settings.get("VTEX_ENVIRONMENT"), settings.get("VTEX_BASE_URL")
         url = url_of(account, environment, base_url)
-        return default_path(header_of(account=account, url=url, orders_api=orders_api_of(settings)))
+        header = header_of(account=account, url=url, orders_api=orders_api_of(settings))
+        return _utf8(default_path(header))
 
 
 def path_of(given: str | None, config: ClientConfig) -> Path:
     """Return where the journal for a client of *config* is."""
     if given is not None:
         return _named(given)
-    return default_path(header_for(config))
+    return _utf8(default_path(header_for(config)))
 
 
 def _named(path: str) -> Path:
     if "://" in path:
         # It may hold a password, and would be the name of a file.
         raise ConfigError("--journal is the path of a file here, and no address: give a path")
-    return Path(path)
+    return _utf8(Path(path))
+
+
+def _utf8(path: Path) -> Path:
+    """Return *path*, which is told in JSON and on pages; raise `ConfigError` where it cannot be."""
+    whole = str(path.absolute())
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in whole):
+        told = f"the journal's path is not UTF-8: {named(whole)}"
+        raise ConfigError(f"{told}; give another one with --journal")
+    return path
 
 
 def default_path(header: Header) -> Path:

@@ -33,6 +33,9 @@ EXTRA: Final = ("jinja2", "markupsafe", "matplotlib")
 
 SUFFIXES: Final = {".md": "md", ".markdown": "md", ".json": "json"}
 
+SIDES: Final = ("-wal", "-shm", "-journal")
+"""How the files are called that SQLite keeps beside a journal."""
+
 Write = Callable[[Report], str]
 
 
@@ -80,6 +83,10 @@ def check_asked(options: ReportOptions) -> None:
 def run_report(options: ReportOptions, page: Write | None) -> int:
     """Write the report where the options say; return the exit code. *page* writes a page."""
     write = page or {"md": as_markdown, "json": as_json}[options.format]
+    if options.file is not None and _is_of(options.path, options.file):
+        raise ConfigError(
+            f"{options.file} is the journal, or belongs to it: name another file with -o"
+        )
     content = write(asyncio.run(_gathered(options.path, options.number))).encode()
     try:
         if options.file is None:
@@ -103,6 +110,13 @@ async def _gathered(path: Path, number: int | None) -> Report:
     async with Journal.read(path) as journal:
         holder = read_holder(lock_of(path))
         return await gather(journal, run=number, holder=None if holder is None else str(holder))
+
+
+def _is_of(journal: Path, file: Path) -> bool:
+    """Whether a file is the journal, which nothing may replace, or one of those that go with it."""
+    target, path = Path(os.path.realpath(file)), Path(os.path.realpath(journal))
+    own = {path, lock_of(path), *(path.with_name(f"{path.name}{end}") for end in SIDES)}
+    return target in own or (target.exists() and path.exists() and target.samefile(path))
 
 
 def _put(file: Path, content: bytes) -> None:

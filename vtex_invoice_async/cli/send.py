@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich.console import Console
 
 from vtex_invoice_async.cli.after import steps
 from vtex_invoice_async.cli.checking import Checking, is_typed
-from vtex_invoice_async.cli.commands import account_words, free_name, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, free_name, words_of
 from vtex_invoice_async.cli.display import stderr
 from vtex_invoice_async.cli.ending import NextStep
 from vtex_invoice_async.cli.facts import Facts
@@ -43,6 +43,7 @@ from vtex_invoice_async.jobs.rows import named
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.sources import read
 from vtex_invoice_async.jobs.summary import Exit, Summary, exit_of
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.jobs.verifying import exit_of_reading, verify_plan
 from vtex_invoice_async.sandbox import Sandbox
 from vtex_invoice_async.vocabulary import OrdersApi
@@ -83,12 +84,11 @@ class SendOptions(WorkOptions):
         }
         if name == "send":
             given |= {"--skip-invalid": self.skip_invalid, "--sandbox": self.sandbox}
-        words = [*words_of(given | changes), *self.files]
+        words = words_of(given | changes)
+        if name == "send":
+            return self.command(name, *words, files=self.files)
         # What only looks at files has no journal, and no pace.
-        return self.command(name, *words) if name == "send" else self._check(words)
-
-    def _check(self, words: Sequence[str]) -> str:
-        return pasted(["check", *account_words(self), *words])
+        return pasted([name, *account_words(self), *words], self.files)
 
 
 def run_send(options: SendOptions) -> int:

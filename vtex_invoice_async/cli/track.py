@@ -12,7 +12,7 @@ from rich.console import Console
 
 from vtex_invoice_async.cli.after import Ended, tell
 from vtex_invoice_async.cli.checking import Checking, is_typed
-from vtex_invoice_async.cli.commands import account_words, free_name, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, free_name, words_of
 from vtex_invoice_async.cli.display import say_json, stderr
 from vtex_invoice_async.cli.ending import NextStep
 from vtex_invoice_async.cli.failed_rows import FailedRows, failed_rows
@@ -30,6 +30,7 @@ from vtex_invoice_async.jobs.tracking import (
     TrackingPlan,
     TrackSummary,
 )
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.throttle import Pace
 
@@ -53,7 +54,7 @@ class TrackOptions(CallOptions):
             "--skip-invalid": skip_invalid,
             "--failed": failed,
         }
-        return pasted(["track", *account_words(self), *words_of(given), file])
+        return pasted(["track", *account_words(self), *words_of(given)], [file])
 
 
 def run_track(options: TrackOptions) -> int:

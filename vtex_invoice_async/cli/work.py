@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from rich.console import Console
 
 from vtex_invoice_async.cli.after import Ended, steps, tell
-from vtex_invoice_async.cli.commands import account_words, pasted, words_of
+from vtex_invoice_async.cli.commands import account_words, words_of
 from vtex_invoice_async.cli.display import say_json
 from vtex_invoice_async.cli.ending import NextStep
 from vtex_invoice_async.cli.options import CONCURRENCY, SETTLE_WINDOW
@@ -29,6 +29,7 @@ from vtex_invoice_async.jobs.plan import Plan
 from vtex_invoice_async.jobs.reasons import NEEDY, Reason, Reasons
 from vtex_invoice_async.jobs.runner import Runner
 from vtex_invoice_async.jobs.summary import Summary
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.retry import RetryPolicy
 from vtex_invoice_async.throttle import Pace
@@ -62,7 +63,7 @@ class WorkOptions(CallOptions):
         names = ("concurrency", "timeout", "rate", "settle_window", "resend_input")
         return {name: getattr(self, name) for name in names}
 
-    def command(self, name: str, *words: str) -> str:
+    def command(self, name: str, *words: str, files: Sequence[str] = ()) -> str:
         """Return what to type for another command over the same journal."""
         account = account_words(self)
         journal = words_of({"--journal": self.journal})
@@ -72,9 +73,8 @@ class WorkOptions(CallOptions):
         if name == "doctor":
             return pasted([name, *account, *words])
         resends = self.resend_input and name in {"send", "resume"}
-        return pasted(
-            [name, *account, *journal, *self._pace, *words_of({"--resend-input": resends}), *words]
-        )
+        resend = words_of({"--resend-input": resends})
+        return pasted([name, *account, *journal, *self._pace, *resend, *words], files)
 
     @property
     def _pace(self) -> Sequence[str]:

@@ -29,6 +29,9 @@ SHOWN_PLACES: Final = 3
 
 ON_ITS_WAY: Final = "it was on its way, and nothing is known of an answer"
 
+DOUBTED: Final = "; it may have been applied"
+"""With which goes on what was said of a doubt when it arose."""
+
 MOST_KINDS: Final = 1_000
 """That are told apart: VTEX's words may differ in each of a million answers."""
 
@@ -121,7 +124,11 @@ class Reasons:
 
 def _words(record: Record) -> str | None:
     is_open = record.state is State.IN_DOUBT and record.status is None
-    return record.message or (ON_ITS_WAY if is_open else None)
+    message = record.message
+    if message is not None and record.state in {State.IN_DOUBT, State.ABSENT}:
+        # What to do is the advice, and once an order was read it is another one.
+        message, _, _ = message.partition(DOUBTED)
+    return message or (ON_ITS_WAY if is_open else None)
 
 
 def _shape(record: Record) -> str | None:

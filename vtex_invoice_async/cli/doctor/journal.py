@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import shutil
 import sqlite3
 import stat
@@ -73,12 +72,13 @@ async def look_at_journal(
         path = options.path.absolute()
     except ConfigError as error:
         rest = [skipped(name, "journal failed") for name in NAMES if name != "journal"]
-        return [failed("journal", str(error), "give the path of a file", Exit.USAGE), *rest]
+        return [failed("journal", str(error), "or leave it out", Exit.USAGE), *rest]
     findings = _place(path)
     if absent := _absent(path):
         return [*findings, *absent]
     try:
-        return [*findings, *await _look_into(path, header, until)]
+        resume = options.command("resume")
+        return [*findings, *await _look_into(path, header, resume, until)]
     except JournalError as error:
         found = failed("journal", str(error), _advice(error), exit_of(error))
     except OSError as error:
@@ -91,7 +91,7 @@ async def look_at_journal(
 def _advice(error: JournalError) -> str:
     match error:
         case JournalDamaged():
-            return "restore it from a copy before anything is sent; it knows what was sent"
+            return "take a copy of it, and send nothing before that: it knows what was sent"
         case JournalTooNew():
             return "pip install --upgrade 'vtex-invoice-async[cli]'"
         case JournalFailed():
@@ -168,14 +168,14 @@ def _absent(path: Path) -> list[Finding]:
     return [ok("journal", f"{path}: there is none yet, and `send` makes it"), *rest]
 
 
-async def _look_into(path: Path, header: Header | None, until: float) -> list[Finding]:
+async def _look_into(path: Path, header: Header | None, resume: str, until: float) -> list[Finding]:
     # First, for a run may go on meanwhile: the journal may be ahead of its mark, never behind it.
     mark = read_mark(lock_of(path))
     async with Journal.read(path) as journal:
         theirs = journal.header
         version = await asyncio.to_thread(_integrity, path, time.monotonic() + _left(until))
         rows = await _rows(journal, until)
-    return [_about(path, theirs, header, version), _held(path), _sound(path, rows, mark)]
+    return [_about(path, theirs, header, version), _held(path), _sound(rows, mark, resume)]
 
 
 def _about(path: Path, theirs: Header, ours: Header | None, version: int) -> Finding:
@@ -233,7 +233,7 @@ def _held(path: Path) -> Finding:
     return failed("journal-lock", told, "wait for that run, or end it", Exit.NOT_SENT)
 
 
-def _sound(path: Path, rows: _Rows, mark: int) -> Finding:
+def _sound(rows: _Rows, mark: int, resume: str) -> Finding:
     if not rows.is_whole:
         told = f"{rows.count:,} rows are sound; there was no time for more"
         return warning("journal-rows", told, "give more --timeout")
@@ -244,5 +244,5 @@ def _sound(path: Path, rows: _Rows, mark: int) -> Finding:
     told = f"all {rows.count:,} are sound" if rows.count else "it holds none yet"
     if not rows.open_ones:
         return ok("journal-rows", told)
-    advice = f"go on with: vtex-invoice resume --journal {shlex.quote(str(path))}"
-    return warning("journal-rows", f"{told}; {rows.open_ones:,} are not final", advice)
+    open_ones = f"{rows.open_ones:,} {'is' if rows.open_ones == 1 else 'are'} not final"
+    return warning("journal-rows", f"{told}; {open_ones}", f"go on with: {resume}")

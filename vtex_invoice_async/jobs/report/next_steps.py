@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 
 from attrs import frozen
@@ -10,6 +9,7 @@ from attrs import frozen
 from vtex_invoice_async.config import url_of
 from vtex_invoice_async.jobs.header import Header
 from vtex_invoice_async.jobs.report.facts import Step
+from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
 
 __all__ = ["Commands", "steps"]
@@ -23,21 +23,24 @@ class Commands:
     header: Header
     orders_api: str | None
 
-    def work(self, name: str) -> str:
+    def work(self, name: str, *files: str) -> str:
         """Return a command that goes on with the journal; the credentials are in the environment."""
-        account = self.header.account
-        words = ["vtex-invoice", name, "--account", account]
+        words = [name, "--account", self.header.account]
         if self.orders_api is not None:
             words += ["--orders-api", self.orders_api]
         if not _is_usual(self.header):
             words += ["--base-url", self.header.origin.removesuffix(":443")]
-        return shlex.join([*words, "--journal", self.journal])
+        return pasted([*words, "--journal", self.journal], files)
 
     def export(self, state: State) -> str:
         """Return the command that writes the invoices in *state* to a file."""
-        name = "fix" if state is State.REJECTED else state.replace("_", "-")
-        words = shlex.join(["vtex-invoice", "export", "--journal", self.journal, "--state", state])
-        return f"{words} > {name}.jsonl"
+        words = pasted(["export", "--journal", self.journal, "--state", state])
+        return f"{words} > {_file_of(state)}"
+
+
+def _file_of(state: State) -> str:
+    """Return how the file is called that invoices in *state* are written to, here as where a run ends."""
+    return f"{state.replace('_', '-')}.jsonl"
 
 
 def _is_usual(header: Header) -> bool:
@@ -62,6 +65,5 @@ def steps(counts: Mapping[State, int], commands: Commands, *, is_held: bool) -> 
     if found[State.REJECTED]:
         told = "Correct what was rejected in the file that this writes, and send it."
         yield Step(why=told, command=commands.export(State.REJECTED))
-        # `send FILE` takes the same options, and a file before them.
-        send = commands.work("send").replace(" send ", " send fix.jsonl ", 1)
+        send = commands.work("send", _file_of(State.REJECTED))
         yield Step(why="Then send the corrected file to the same journal.", command=send)
