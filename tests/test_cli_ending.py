@@ -23,7 +23,7 @@ from vtex_invoice_async.cli.ending import (
     table_lines,
 )
 from vtex_invoice_async.cli.wording import clip, wrapped
-from vtex_invoice_async.jobs.reasons import Place, Reason
+from vtex_invoice_async.jobs.reasons import SENT_TWICE, Place, Reason
 from vtex_invoice_async.jobs.summary import Summary
 from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
@@ -196,6 +196,16 @@ def test_each_state_has_its_next_command() -> None:
     ]
     for code in (69, 77):
         assert told(counts(planned=1, not_sent=1), code)[0] == "vtex-invoice doctor"
+
+
+def test_what_no_run_goes_on_with_is_no_reason_to_go_on() -> None:
+    found = counts(planned=2, confirmed=1, absent=1)
+    stuck = reason(state=State.ABSENT, count=1, advice=SENT_TWICE)
+
+    going, over = (list(steps(found, 4, command, some)) for some in ((), (stuck,)))
+
+    assert going[0].commands == ["vtex-invoice resume"]
+    assert [one for step in over for one in step.commands] == ["vtex-invoice report -o run.html"]
 
 
 def test_a_name_that_is_taken_is_not_given_again() -> None:

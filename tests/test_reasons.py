@@ -101,7 +101,7 @@ def test_what_is_confirmed_or_not_begun_has_no_reason(state: State) -> None:
         ({"state": State.HELD}, "`resume`"),
         ({"state": State.ABSENT}, "`resume` sends them once more"),
         ({"state": State.ABSENT, "type": InvoiceType.INPUT}, "--resend-input"),
-        ({"state": State.ABSENT, "resent": True}, "look at the orders"),
+        ({"state": State.ABSENT, "resent": True}, "enter them in VTEX Admin"),
         ({"state": State.CONFLICT}, "a person"),
     ],
 )

@@ -14,7 +14,7 @@ from vtex_invoice_async.cli.commands import free_name
 from vtex_invoice_async.cli.display import shows_unicode, width_of
 from vtex_invoice_async.cli.ending import Figure, NextStep, next_lines, reason_lines, table_lines
 from vtex_invoice_async.cli.wording import one_line, took, wrapped
-from vtex_invoice_async.jobs.reasons import Reason
+from vtex_invoice_async.jobs.reasons import Reason, sent_twice
 from vtex_invoice_async.jobs.summary import Exit
 from vtex_invoice_async.throttle import Pace
 
@@ -159,6 +159,7 @@ def steps(
     counts: Mapping[str, int],
     code: int,
     command: Callable[..., str],
+    reasons: Sequence[Reason] = (),
     *,
     exists: Callable[[str], bool] = os.path.lexists,
 ) -> Iterator[NextStep]:
@@ -166,20 +167,18 @@ def steps(
 
     That is called with the name of a command, and with words to go behind it.
     """
+    counts = {**counts, "absent": counts.get("absent", 0) - sent_twice(reasons)}
     if code == Exit.UNAUTHORIZED:
         yield NextStep("See what the credentials may do", [command("doctor")])
     elif code == Exit.UNANSWERED:
         yield NextStep("See why VTEX does not answer", [command("doctor")])
-    if not any(counts.get(name) for name in _OPEN):
+    if not reasons and not any(counts.get(name) for name in _OPEN):
         return
     if going := [name for name in _OPEN[:4] if counts.get(name)]:
         left = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in going)
         yield NextStep(f"Go on with what is left ({left})", [command("resume")])
-    if counts.get("in_doubt") or counts.get("absent"):
-        what = " and ".join(
-            name.replace("_", " ") for name in ("in_doubt", "absent") if counts.get(name)
-        )
-        yield NextStep(f"Or only find out what became of what is {what}", [command("resolve")])
+    if counts.get("in_doubt"):
+        yield NextStep("Or only find out what became of what is in doubt", [command("resolve")])
     if counts.get("rejected"):
         name = free_name("rejected", ".jsonl", exists)
         export = f"{command('export', '--state', 'rejected')} > {name}"

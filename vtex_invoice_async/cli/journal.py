@@ -131,7 +131,7 @@ async def _status(options: JournalOptions) -> int:
         never_begun=counts[State.PLANNED],
         reasons=reasons,
         # Who goes on with what a run holds would only be sent away.
-        next_=[] if holder is not None else list(steps(told, 0, options.command)),
+        next_=[] if holder is not None else list(steps(told, 0, options.command, reasons)),
     )
     tell(ended, f"{path}: {account}", console, quiet=False)
     if holder is not None:

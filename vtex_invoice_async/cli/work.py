@@ -216,7 +216,7 @@ def tell_worked(
     summary = worked.summary
     counts = counts_of(summary)
     if next_ is None:
-        next_ = list(steps(counts, summary.exit_code, options.command))
+        next_ = list(steps(counts, summary.exit_code, options.command, worked.reasons))
     ended = Ended(
         counts=counts,
         elapsed=summary.elapsed_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -13,7 +13,7 @@ from vtex_invoice_async.outcome import State
 from vtex_invoice_async.preflight import RULES
 from vtex_invoice_async.vocabulary import InvoiceType
 
-__all__ = ["NEEDY", "Place", "Reason", "Reasons"]
+__all__ = ["NEEDY", "SENT_TWICE", "Place", "Reason", "Reasons", "sent_twice"]
 
 NEEDY: Final = (
     State.CONFLICT,
@@ -31,6 +31,12 @@ ON_ITS_WAY: Final = "it was on its way, and nothing is known of an answer"
 
 DOUBTED: Final = "; it may have been applied"
 """With which goes on what was said of a doubt when it arose."""
+
+SENT_TWICE: Final = (
+    "they were sent twice, and their orders show neither: enter them in VTEX Admin, or send them "
+    "under other numbers"
+)
+"""What to do about those that no run sends any more."""
 
 MOST_KINDS: Final = 1_000
 """That are told apart: VTEX's words may differ in each of a million answers."""
@@ -65,6 +71,11 @@ class Reason:
     advice: str
     first: tuple[Place, ...]
     """Some of them."""
+
+
+def sent_twice(reasons: Iterable[Reason]) -> int:
+    """Return how many invoices no run goes on with, though they are not final."""
+    return sum(reason.count for reason in reasons if reason.advice == SENT_TWICE)
 
 
 _Kind = tuple[State, int | None, str | None, str | None, str]
@@ -150,7 +161,7 @@ def _advice(record: Record) -> str:
         case State.IN_DOUBT:
             return "`resume` and `resolve` read their orders; send them by no other way meanwhile"
         case State.ABSENT if record.resent:
-            return "they were sent twice, and their orders show neither: look at the orders"
+            return SENT_TWICE
         case State.ABSENT if record.type is InvoiceType.INPUT:
             return "they refund shoppers, and go once more with `resume --resend-input` alone"
         case State.ABSENT:
