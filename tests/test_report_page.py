@@ -119,6 +119,8 @@ async def test_so_do_those_that_no_journal_should_hold(tmp_path: Path) -> None:
     check_own(seen_in(told))
     assert "<script" not in told
     assert told.count("&lt;script&gt;") > 20
+    # A mark of direction in a file's name would turn our own words around.
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", told)
 
 
 async def test_a_browser_is_told_to_run_and_load_nothing(tmp_path: Path) -> None:

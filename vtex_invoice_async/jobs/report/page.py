@@ -41,7 +41,11 @@ def page(report: Report) -> str:
     style = _read("page.css")
     digest = b64encode(sha256(style.encode()).digest()).decode()
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters |= {
         "money": words.money,
@@ -73,6 +77,14 @@ def _charts(report: Report) -> Sequence[Chart]:
 def _data(drawing: str) -> str:
     """Return an SVG as an address that holds all of it."""
     return f"data:image/svg+xml;base64,{b64encode(drawing.encode()).decode()}"
+
+
+def _shown(value: object) -> object:
+    """Return what is written, its text without what does not print: it may turn others' words around."""
+    if not isinstance(value, str):
+        return value
+    plain = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in value)
+    return Markup(plain) if isinstance(value, Markup) else plain  # noqa: S704  it was escaped
 
 
 def _prose(text: str) -> Markup:
