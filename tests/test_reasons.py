@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.journals import NOW, STATES, brought_to, make_entries, make_record, opened, records_of
+from tests.journals import (
+    HEADER,
+    NOW,
+    STATES,
+    brought_to,
+    make_entries,
+    make_record,
+    opened,
+    records_of,
+)
 from vtex_invoice_async.jobs.job import Record
 from vtex_invoice_async.jobs.reasons import MOST_KINDS, NEEDY, Reason, Reasons
+from vtex_invoice_async.jobs.report.next_steps import Commands, steps
 from vtex_invoice_async.outcome import State
 from vtex_invoice_async.vocabulary import InvoiceType
 
@@ -101,7 +111,7 @@ def test_what_is_confirmed_or_not_begun_has_no_reason(state: State) -> None:
         ({"state": State.HELD}, "`resume`"),
         ({"state": State.ABSENT}, "`resume` sends them once more"),
         ({"state": State.ABSENT, "type": InvoiceType.INPUT}, "--resend-input"),
-        ({"state": State.ABSENT, "resent": True}, "enter them in VTEX Admin"),
+        ({"state": State.ABSENT, "resent": True}, "look at the orders in VTEX Admin"),
         ({"state": State.CONFLICT}, "a person"),
     ],
 )
@@ -158,3 +168,22 @@ async def test_a_journal_tells_those_of_a_run_or_all(tmp_path: Path) -> None:
         (state, 1) for state in NEEDY
     ]
     assert of_the_last[0].first[0].order_id.startswith("10")
+
+
+def test_a_report_goes_on_with_an_absent_invoice_until_it_was_sent_twice() -> None:
+    commands = Commands("a.db", HEADER, None)
+    once, twice = (make_record(state=State.ABSENT, resent=resent) for resent in (False, True))
+
+    going, over = (
+        list(steps({State.ABSENT: 1}, commands, reasons_of(record), is_held=False))
+        for record in (once, twice)
+    )
+
+    assert [step.command.split()[1] for step in going] == ["resume"]
+    assert over == []
+
+
+def test_nobody_is_told_to_send_it_under_another_number() -> None:
+    (reason,) = reasons_of(make_record(state=State.ABSENT, resent=True))
+
+    assert "number" not in reason.advice

@@ -33,10 +33,12 @@ DOUBTED: Final = "; it may have been applied"
 """With which goes on what was said of a doubt when it arose."""
 
 SENT_TWICE: Final = (
-    "they were sent twice, and their orders show neither: enter them in VTEX Admin, or send them "
-    "under other numbers"
+    "they were sent twice, and their orders show neither: look at the orders in VTEX Admin, and "
+    "enter there what is still missing"
 )
-"""What to do about those that no run sends any more."""
+"""What to do about those that no run sends any more. Under another number they could be doubled:
+what VTEX shows late is still there.
+"""
 
 MOST_KINDS: Final = 1_000
 """That are told apart: VTEX's words may differ in each of a million answers."""

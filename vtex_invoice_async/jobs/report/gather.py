@@ -73,7 +73,7 @@ async def gather(journal: Journal, *, run: int | None = None, holder: str | None
                 if counts[state]
             ]
         ),
-        steps=tuple(steps(counts, commands, is_held=holder is not None)),
+        steps=tuple(steps(counts, commands, reasons, is_held=holder is not None)),
     )
 
 

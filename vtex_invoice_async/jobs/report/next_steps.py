@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
 from vtex_invoice_async.config import url_of
 from vtex_invoice_async.jobs.header import Header
+from vtex_invoice_async.jobs.reasons import Reason, sent_twice
 from vtex_invoice_async.jobs.report.facts import Step
 from vtex_invoice_async.jobs.typed import pasted
 from vtex_invoice_async.outcome import State
@@ -47,11 +48,14 @@ def _is_usual(header: Header) -> bool:
     return header.origin == f"{url_of(header.account, None, None)}:443"
 
 
-def steps(counts: Mapping[State, int], commands: Commands, *, is_held: bool) -> Iterator[Step]:
+def steps(
+    counts: Mapping[State, int], commands: Commands, reasons: Iterable[Reason], *, is_held: bool
+) -> Iterator[Step]:
     """Yield what to do about invoices, of which there are so many in each state."""
     if is_held:
         return  # a run is at it
     found = {state: counts.get(state, 0) for state in State}
+    found[State.ABSENT] -= sent_twice(reasons)
     if found[State.CONFLICT]:
         told = "Look at the orders in conflict: they show these numbers with other contents."
         yield Step(why=told, command=commands.export(State.CONFLICT))
@@ -59,8 +63,8 @@ def steps(counts: Mapping[State, int], commands: Commands, *, is_held: bool) -> 
     if any(found[state] for state in waiting):
         told = "Go on: find out what is in doubt, and send what was not sent."
         yield Step(why=told, command=commands.work("resume"))
-    if found[State.IN_DOUBT] or found[State.ABSENT]:
-        told = "Or only find out what is in doubt or absent; nothing is sent."
+    if found[State.IN_DOUBT]:
+        told = "Or only find out what became of what is in doubt; nothing is sent."
         yield Step(why=told, command=commands.work("resolve"))
     if found[State.REJECTED]:
         told = "Correct what was rejected in the file that this writes, and send it."
