@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,10 @@ import aiohttp
 import orjson
 import pytest
 import uvicorn
-from attrs import evolve
 
 from tests.factories import job_for, make_invoice
 from tests.readme import block_with, names_of
-from vtex_invoice_async import InvoiceJob, RetryPolicy, VtexInvoiceClient
-from vtex_invoice_async.errors import RateLimited
+from vtex_invoice_async import InvoiceJob, VtexInvoiceClient
 from vtex_invoice_async.sandbox import Do, Fault, Sandbox
 
 LOST = Fault(do=Do.CLOSE, on="notify_invoice", nth=(1,), acted=True)
@@ -124,30 +123,17 @@ async def test_a_queue_that_delivers_twice_at_the_same_moment(
     assert sandbox.applied.total() == 1
 
 
-async def test_a_delivery_forgets_no_other_that_is_under_way(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+async def test_a_delivery_forgets_no_other_that_is_under_way(tmp_path: Path) -> None:
     names = names_of(block_with("class Outbox"))
-    handle, outbox = names["handle"], names["Outbox"](str(tmp_path / "outbox.db"))
-    order = sandbox.orders[0]
-    message = message_for(job_for(order))
-    job = names["job_of"](message.body)
-    # It gets no turn, and meanwhile another delivery has begun.
-    patience = RetryPolicy(retry_after_cap=0.01)
-    asks = {"Retry-After": "60"}
-    sandbox.faults.add(Fault(do=Do.ANSWER, status=429, headers=asks, on="get_order", nth=(1,)))
+    outbox = names["Outbox"](str(tmp_path / "outbox.db"))
+    job = InvoiceJob(order_id="1-01", invoice=make_invoice())
+    await outbox.begin(job, "another delivery")
 
-    async with VtexInvoiceClient(evolve(sandbox.config, retry=patience)) as client:
-        with suppress(RateLimited):
-            await client.get_order(order.order_id)
-        handling = asyncio.ensure_future(handle(message, client, outbox))
-        await asyncio.sleep(0)  # it has looked into the outbox
-        await outbox.begin(job, "another delivery")
-        await handling
+    outbox.forget(job, datetime.now(UTC), "this delivery")
+    with pytest.raises(names["BegunError"]):
+        await outbox.begin(job, "this delivery")
 
-    assert message.said == ["later"]
     assert outbox.begun(job)[1] == "another delivery"
-    assert sandbox.applied.total() == 0
 
 
 async def test_an_absence_of_an_earlier_attempt_forgets_no_later_one(tmp_path: Path) -> None:
